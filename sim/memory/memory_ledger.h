@@ -1,0 +1,52 @@
+// MemoryLedger: bytes of every rank by kind, its capacity and what to do when it does not fit.
+// Formulas: docs/models.md, "Memory".
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/cluster/accelerator.h"
+#include "sim/core/units.h"
+#include "sim/model/moe_model.h"
+#include "sim/plan/batch.h"
+#include "sim/plan/sharding_plan.h"
+
+namespace moesim {
+
+enum class MemoryKind {
+  dense_weights,  // attention, norms, router, embedding, head, dense FFN
+  shared_experts,
+  routed_experts,     // first replica of each expert on the rank
+  redundant_experts,  // replicas beyond the first
+  kv_cache,
+  activations,
+  exchange_buffers,  // dispatch and combine, as the algorithm allocates them
+  runtime            // context, communicators, graphs, allocator slack
+};
+std::string to_text(MemoryKind kind);
+inline constexpr int kMemoryKinds = 8;
+
+struct RankMemory {
+  std::vector<Bytes> by_kind;  // [kMemoryKinds]
+  Bytes total() const;
+};
+
+struct MemoryLedger {
+  Bytes capacity;  // of one accelerator
+  std::vector<RankMemory> ranks;
+  bool fits = true;
+  int worst_rank = 0;     // least headroom
+  Bytes headroom;         // of the worst rank; negative when it does not fit
+  MemoryKind breaking{};  // filling kinds in their order, the first that passes the capacity
+  std::string verdict;  // one sentence: fits with what headroom, or rank, kind, and what would fit,
+                        // with numbers
+};
+
+// batches: the ledger takes each rank's largest KV cache and activations over all of them.
+MemoryLedger build_ledger(const MoeModel& model,
+                          const Accelerator& accelerator,
+                          const ShardingPlan& plan,
+                          const std::vector<Batch>& batches,
+                          Bytes exchange_buffers);
+
+}  // namespace moesim

@@ -1,0 +1,55 @@
+// Batch: what one step works on. Made from a workload description and a trace; every token of the
+// step is a real row of the trace.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "sim/trace/routing_trace.h"
+
+namespace moesim {
+
+struct BatchEntry {
+  std::int32_t request = 0;  // id in the simulated step
+  Phase phase = Phase::decode;
+  int new_tokens = 1;  // tokens this step computes: 1 in decode, the chunk in prefill
+  int context = 0;     // tokens already in the KV cache
+};
+
+// One entry list per data-parallel rank (attention DP group), and the trace rows its new tokens
+// replay, in entry order: rows[g].size() == sum of new_tokens of by_rank[g].
+struct Batch {
+  std::vector<std::vector<BatchEntry>> by_rank;
+  std::vector<std::vector<std::uint32_t>> rows;
+  std::size_t tokens() const;
+};
+
+// The scenario's workload, checked.
+struct WorkloadSpec {
+  Phase phase = Phase::decode;
+  int tokens_per_rank = 128;     // decode: requests a DP rank; prefill: new tokens a DP rank
+  double spread = 0;             // coefficient of variation of tokens over DP ranks, 0 = all equal
+  double context_median = 1024;  // tokens, lognormal
+  double context_sigma = 0;      // of log(context); 0 = all equal
+  int steps = 1;
+  double planning_share = 0.5;  // leading share of every request's rows that only placement may
+                                // see; 0 = all rows serve both
+};
+
+// Trace rows by use: those a placement is planned on, and those that are replayed.
+struct TraceSplit {
+  std::vector<std::uint32_t> planning, replay;  // ascending row numbers
+};
+TraceSplit split_trace(const RoutingTrace& trace, double planning_share);
+
+// `steps` batches for `dp_ranks` ranks. Decode: each simulated request follows one traced request,
+// a row a step; prefill: contiguous rows of traced requests. Traced requests are dealt to ranks by
+// a seeded shuffle and reused from other offsets when the trace is shorter than the work (reuse =
+// replayed tokens / distinct rows). InputError when the replay rows are empty.
+std::vector<Batch> make_batches(const WorkloadSpec& workload,
+                                const RoutingTrace& trace,
+                                const std::vector<std::uint32_t>& replay_rows,
+                                int dp_ranks,
+                                std::uint64_t seed);
+
+}  // namespace moesim

@@ -1,0 +1,95 @@
+// StepGraph: one forward step of the whole pool as tasks that every rank runs in order; build_step
+// counts tokens into kernel work and bytes per link. No SimGrid here.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "sim/cluster/cluster.h"
+#include "sim/cost/kernel_costs.h"
+#include "sim/plan/all_to_all.h"
+#include "sim/plan/batch.h"
+#include "sim/plan/sharding_plan.h"
+
+namespace moesim {
+
+enum class TaskKind {
+  embedding,
+  attention,
+  tensor_reduce,
+  tensor_gather,
+  router,
+  dispatch,
+  shared_expert,
+  expert_ffn,
+  combine,
+  dense_ffn,
+  head
+};
+std::string to_text(TaskKind kind);
+bool is_exchange(TaskKind kind);  // dispatch, combine, tensor_reduce, tensor_gather
+
+struct Flow {
+  Rank source{}, destination{};
+  Bytes bytes;
+};
+
+// One collective between ranks. Bytes that stay on a rank are in `kept`, never on a link.
+struct Exchange {
+  std::string algorithm;
+  std::vector<Bytes> sent, received, kept;  // by rank
+  std::vector<Bytes> link_bytes;            // by LinkId
+  std::vector<Seconds> transfer;  // by rank: busiest link on any path into it, bytes / bandwidth
+  std::vector<LinkId> busiest;    // by rank: that link; -1 when nothing arrives
+  std::vector<Seconds> latency;   // by rank: largest path latency into it
+  std::vector<Seconds> message_time;  // by rank: time to issue its own messages
+  Seconds fixed{};                    // t0 of the algorithm
+  double efficiency = 1;              // of line rate, for every tier
+  Basis basis = Basis::datasheet;
+  Seconds port_bound{};  // largest of any rank's bytes over its ports' bandwidth: no replay may be
+                         // faster
+  Seconds bisection_bound{};  // bytes crossing the halves over bisection bandwidth
+  std::vector<Flow> flows;    // kept only when asked for (fidelity `flows`)
+};
+
+// A compute task has by_rank (seconds on each rank), an exchange task an index into
+// StepGraph::exchanges.
+struct Task {
+  TaskKind kind{};
+  int layer = -1;                // transformer layer; -1 outside the layers
+  std::vector<Seconds> by_rank;  // compute only
+  int exchange = -1;             // exchange only
+  Basis basis = Basis::datasheet;
+};
+
+struct MoeLayerLoad {  // of one MoE layer, for the report
+  int layer = 0, trace_layer = 0;
+  std::vector<std::uint32_t> by_expert;  // token copies by logical expert
+  std::vector<std::uint32_t> by_rank;    // token copies computed by each rank
+};
+
+struct StepGraph {
+  int ranks = 0;
+  std::vector<Task> tasks;  // every rank runs them in this order
+  std::vector<Exchange> exchanges;
+  std::vector<MoeLayerLoad> loads;
+  std::int64_t tokens = 0;  // new tokens of the step
+  std::int64_t routed_copies =
+      0;  // token copies that the trace rows imply, counted apart from the exchanges
+};
+
+struct StepInputs {
+  const MoeModel& model;
+  const Cluster& cluster;
+  const ShardingPlan& plan;
+  const RoutingTrace& trace;
+  const KernelCosts& costs;
+  bool keep_flows = false;
+  int threads = 2;
+};
+
+// model MoE layer i replays trace layer i % trace.moe_layers().
+StepGraph build_step(const StepInputs& inputs, const Batch& batch);
+
+}  // namespace moesim

@@ -1,0 +1,48 @@
+// Replay: a StepGraph runs on the simulated cluster and becomes a Timeline. The only folder that
+// names SimGrid.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "sim/cluster/cluster.h"
+#include "sim/plan/step_graph.h"
+
+namespace moesim {
+
+enum class Fidelity { bound, flows };
+std::string to_text(Fidelity fidelity);
+Fidelity parse_fidelity(const std::string& text);  // InputError with the valid names
+
+struct Interval {
+  Seconds start{}, end{};
+};
+
+// When each task ran on each rank: intervals[task * ranks + rank]. For an exchange, start is when
+// the rank began to send, end when everything meant for it had arrived; between its last own byte
+// and the end it waits. `ready` is when the last rank had started the exchange, so end - ready is
+// the exchange's own time and the rest is waiting.
+struct Timeline {
+  int ranks = 0;
+  std::vector<Interval> intervals;
+  std::vector<Seconds> ready;  // by task; zero for compute tasks
+  Seconds makespan{};
+  const Interval& at(std::size_t task, int rank) const {
+    return intervals[task * static_cast<std::size_t>(ranks) + static_cast<std::size_t>(rank)];
+  }
+};
+
+// Simulates one step with a fresh clock origin (times start at 0). One engine serves the whole
+// process: call it again for the next step. `flows` needs StepGraph exchanges with their flows
+// kept.
+Timeline replay(const StepGraph& graph, const Cluster& cluster, Fidelity fidelity);
+
+// Conservation and bounds, for every run: bytes sent = received (per exchange), copies = what the
+// routing implies, no exchange faster than its port or bisection bound, link bytes consistent with
+// flows. Throws CheckError naming exchange, law and numbers; returns what was checked.
+struct CheckReport {
+  std::vector<std::string> passed;  // one sentence each, with counts
+};
+CheckReport check_step(const StepGraph& graph, const Timeline& timeline);
+
+}  // namespace moesim

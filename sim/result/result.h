@@ -1,0 +1,105 @@
+// PointResult: what one point of a study found, to and from JSON. Analysis reads these and nothing
+// else.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/core/metric.h"
+
+namespace moesim {
+
+inline constexpr int kResultSchemaVersion = 1;
+
+struct NamedMetric {
+  std::string name;         // "step_time", "dispatch", "combine", "compute", "balancedness",
+                            // "memory_headroom", "tokens_per_second_per_gpu"
+  std::string description;  // one line for a table's tool tip
+  Metric metric;
+};
+
+struct LayerResult {  // one layer, mean over the steps
+  int layer = 0;
+  bool moe = false;
+  double attention = 0, dispatch = 0, expert_ffn = 0, combine = 0,
+         other = 0;         // seconds on the critical path
+  double balancedness = 1;  // mean / max of token copies over ranks
+  int straggler = -1;       // the rank with most token copies
+};
+
+struct RankResult {                            // sums over one step, mean over the steps
+  double compute = 0, exchange = 0, wait = 0;  // seconds; they sum to the step time
+  double sent = 0, received = 0;               // bytes over links
+  std::uint64_t copies = 0;                    // token copies computed
+};
+
+struct MemoryResult {
+  double capacity = 0;                       // bytes
+  std::vector<std::string> kinds;            // names, filling order
+  std::vector<std::vector<double>> by_rank;  // [rank][kind] bytes
+  bool fits = true;
+  int worst_rank = 0;
+  double headroom = 0;
+  std::string verdict;
+};
+
+struct LinkResult {  // the busiest links of the step
+  std::string name, tier;
+  double bytes = 0;        // per step
+  double utilisation = 0;  // bytes / (bandwidth x step time)
+  double busy_share = 0;   // bytes / (bandwidth x time spent in exchanges)
+};
+
+struct CheckResult {
+  std::string law;  // one sentence with counts
+  bool passed = true;
+};
+
+struct PointResult {
+  int schema_version = kResultSchemaVersion;
+  std::string key;    // hash of everything it depends on
+  std::string label;  // "eplb": the varied values, joined
+  std::vector<std::pair<std::string, std::string>> varied;
+  std::string scenario_name, model, routed_by, cluster, fidelity, phase;
+  int ranks = 0, ranks_per_node = 8, steps = 1;
+  std::uint64_t seed = 0;
+  bool ran = true;  // false: the plan does not fit memory; only memory and notes are filled
+
+  std::vector<NamedMetric> metrics;
+  std::vector<std::pair<std::string, double>>
+      breakdown;  // seconds of the step by kind on the critical path, sums to step_time
+  std::vector<LayerResult> layers;
+  std::vector<RankResult> ranks_detail;
+  int straggler = -1;  // the rank the others wait for most
+  std::string
+      straggler_cause;  // a sentence: "expert FFN: expert 17 of layer 5 draws 4.1x the mean"
+  std::vector<std::vector<std::uint64_t>>
+      expert_load;                      // [trace moe layer][logical expert] token copies replayed
+  std::vector<int> expert_load_layers;  // layer ids of the rows
+  MemoryResult memory;
+  std::vector<LinkResult> links;  // falling utilisation, at most 32
+  std::vector<CheckResult> checks;
+  std::vector<std::string> notes;  // stand-ins, assumptions, what is unproven on hardware
+  std::vector<std::pair<std::string, std::string>>
+      inputs;  // "trace" -> sha256, ... ; "version" -> program version
+};
+
+const Metric* find_metric(const PointResult& result, const std::string& name);
+Basis weakest_basis(const PointResult& result);  // over all metrics
+
+nlohmann::json to_json(const PointResult& result);
+PointResult point_result_from_json(
+    const nlohmann::json& json);  // InputError when a key is missing or of another type
+
+// result.json: the study's name and its points, whole, in study order.
+struct StudyResult {
+  std::string name, file;
+  std::vector<PointResult> points;
+};
+nlohmann::json to_json(const StudyResult& study);
+StudyResult study_result_from_json(const nlohmann::json& json);
+
+}  // namespace moesim

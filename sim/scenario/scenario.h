@@ -1,0 +1,60 @@
+// Scenario: one experiment as a checked value, and the study its `vary` spans.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/cluster/cluster.h"
+#include "sim/plan/batch.h"
+#include "sim/plan/sharding_plan.h"
+#include "sim/replay/replay.h"
+
+namespace moesim {
+
+// Where the routing comes from: a trace file, or a forward pass of a model folder over texts.
+struct TraceSource {
+  std::string file;           // a trace to replay as it is
+  std::string forward_model;  // folder with config.json and weights; "reference" = the shipped one
+  std::string forward_texts;  // folder of <domain>.txt, or one file
+  int tokens_per_domain = 0;  // 0 = all
+  int chunk_tokens = 256;     // tokens of one traced request
+};
+
+struct Scenario {
+  std::string file, name;
+  std::string
+      model;  // whose shapes cost the kernels, bytes and memory ("shapes_from", else "model")
+  std::string routed_by;  // the model whose routing is replayed, for the summary
+  bool repeat_trace_layers =
+      false;  // shapes_from was given: model layers may outnumber the traced ones
+  ClusterSpec cluster;
+  TraceSource trace;
+  WorkloadSpec workload;
+  ShardingPlan plan;                 // placement still empty: build_plan fills it
+  std::optional<Fidelity> fidelity;  // nullopt = auto
+  std::uint64_t seed = 1;
+};
+
+// One combination of the study's axes: ("plan.placement", "eplb") pairs, and the scenario that
+// results.
+struct StudyPoint {
+  std::vector<std::pair<std::string, std::string>> varied;
+  Scenario scenario;
+  std::string
+      canonical_json;  // the point's scenario after overrides, sorted keys: hashed into its key
+};
+
+struct Study {
+  std::string file, name;
+  std::vector<StudyPoint> points;  // at least one; cross product of `vary` in the file's order
+};
+
+// Reads, overrides (`key=value`, value as JSON or a bare word) and checks a scenario file.
+// InputError with file, line, column and key for every mistake.
+Study load_study(const std::string& path, const std::vector<std::string>& overrides);
+
+}  // namespace moesim
