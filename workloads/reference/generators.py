@@ -2,7 +2,9 @@
 so the same numbers give the same bytes on every machine."""
 
 import json
+import os
 import random
+import sys
 
 WORDS = ("attention balance bandwidth batch block buffer bytes capacity chart cluster combine context cost count "
          "decode device dispatch domain efficiency expert fabric fidelity group head hidden index interval label "
@@ -12,6 +14,7 @@ WORDS = ("attention balance bandwidth batch block buffer bytes capacity chart cl
          "storage switch table tensor time token topology trace traffic unit update value version weight width "
          "window worker zone").split()
 UNITS = ("us", "ms", "s", "KiB", "MiB", "GiB", "GB", "GB/s", "Gb/s", "TFLOP/s")
+FROZEN_FIRST, FROZEN_BYTES = 1_000_000, 24 << 10
 ACCELERATORS = ("h100", "h200", "h800", "b200", "gb200")
 PLACEMENTS = ("contiguous", "round_robin", "eplb", "co_activation")
 
@@ -116,3 +119,15 @@ def documents(make, first, total_bytes):
         made.append(make(first + len(made)).encode())
         size += len(made[-1])
     return made
+
+
+def main():
+    """generators.py FOLDER: writes the frozen arithmetic.txt and json.txt, from documents whose
+    numbers no training run reaches."""
+    for name, make in (("arithmetic", arithmetic_document), ("json", json_document)):
+        with open(os.path.join(sys.argv[1], name + ".txt"), "wb") as file:
+            file.write(b"\n".join(documents(make, FROZEN_FIRST, FROZEN_BYTES)))
+
+
+if __name__ == "__main__":
+    main()
