@@ -18,7 +18,7 @@ struct Location {
   std::string file;
   int line = 0;
   int column = 0;
-  std::string key;
+  std::string key = {};
 };
 
 enum class ExitCode : int { done = 0, check_failed = 1, wrong_input = 2, machine_lacks = 3 };

@@ -1,0 +1,23 @@
+// Where the project's data lies; apart from files.cpp because the two folders are compiled in.
+#include <cstdlib>
+#include <filesystem>
+
+#include "sim/core/error.h"
+#include "sim/io/files.h"
+
+namespace moesim {
+
+std::string data_path(const std::string& relative) {
+  std::string tried;
+  const char* configured = std::getenv("MOESIM_DATA");
+  for (const std::string root :
+       {configured == nullptr ? "" : configured, MOESIM_SOURCE_DIR, MOESIM_INSTALL_DATA_DIR}) {
+    if (root.empty()) continue;
+    if (std::filesystem::exists(root + "/" + relative)) return root + "/" + relative;
+    tried += (tried.empty() ? "" : ", ") + root;
+  }
+  throw MachineError("the project's data " + relative + " is in none of: " + tried +
+                     "; set MOESIM_DATA to the folder that holds topologies/ and workloads/");
+}
+
+}  // namespace moesim

@@ -1,0 +1,82 @@
+#include "sim/io/files.h"
+
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <stdexcept>
+
+#include "sim/core/error.h"
+
+using namespace moesim;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Folder {
+  fs::path path = fs::temp_directory_path() / ("moesim_files_" + std::to_string(::getpid()));
+  Folder() { fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+  std::size_t files() const {
+    return static_cast<std::size_t>(
+        std::distance(fs::directory_iterator(path), fs::directory_iterator()));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("A written file is read back whole") {
+  const Folder folder;
+  const std::string path = folder.path / "a.txt";
+  write_file(path, "hello");
+  CHECK(read_text_file(path) == "hello");
+  write_file(path, "again");
+  CHECK(read_text_file(path) == "again");
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("A write that fails half-way leaves the old file and nothing else") {
+  const Folder folder;
+  const std::string path = folder.path / "a.txt";
+  write_file(path, "old");
+  CHECK_THROWS_AS(write_file(path,
+                             [](const Sink& sink) {
+                               sink(std::as_bytes(std::span("new", 3)));
+                               throw MachineError("disk full");
+                             }),
+                  MachineError);
+  CHECK(read_text_file(path) == "old");
+  CHECK(folder.files() == 1);
+}
+
+TEST_CASE("A disk that fills while writing is reported and nothing half-written stays") {
+  // A limit on the file size stands in for the full disk: write() fails in the middle in the same
+  // way.
+  const Folder folder;
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit small{1000, before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  CHECK_THROWS_AS(write_file(folder.path / "a.txt", std::string(4096, 'x')), MachineError);
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, SIG_DFL);
+  CHECK(folder.files() == 0);
+}
+
+TEST_CASE("A folder that does not exist is reported, not made") {
+  CHECK_THROWS_AS(write_file("/proc/moesim_cannot_exist/a.txt", "x"), MachineError);
+}
+
+TEST_CASE("A missing file is the user's mistake and is named") {
+  CHECK_THROWS_WITH_AS(MappedFile("/nonexistent/a.json"),
+                       "/nonexistent/a.json: cannot be read: No such file or directory",
+                       InputError);
+  CHECK_THROWS_AS(MappedFile("/tmp"), InputError);
+}
+
+TEST_CASE("SHA-256 of abc is the one FIPS 180-4 prints") {
+  CHECK(sha256("abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
