@@ -54,6 +54,11 @@ class JsonNode {
   Location where() const;
   [[noreturn]] void fail(const std::string& message) const;  // throws InputError at this place
 
+  // This object's document with the value at `dotted_key` replaced (or added, with the objects on
+  // the way to it). Places are kept: values of this document report their file, the replacement
+  // reports its own.
+  JsonNode with(std::string_view dotted_key, const JsonNode& replacement) const;
+
  private:
   friend class JsonDocument;
   JsonNode(std::shared_ptr<const JsonDocument> document,

@@ -89,3 +89,19 @@ TEST_CASE("Nesting beyond 64 levels is refused, not recursed into") {
           read_json_text(std::string(100000, '['), "x");
         }).find("nested deeper than 64") != std::string::npos);
 }
+
+TEST_CASE("A replaced value reports the place it came from, its neighbours their own") {
+  const auto file = read_json_text("{\"plan\": {\"placement\": \"a\",\n \"ep\": 8}}", "x.json");
+  const auto argument = read_json_text("{\"b\": [1, 2]}", "--set");
+  const auto root = file.with("plan.placement", argument.at("b"))
+                        .with("plan.precision.experts", argument.at("b"));
+  CHECK(root.at("plan").at("placement").items()[1].as_int(0, 9) == 2);
+  CHECK(root.at("plan").at("placement").items()[1].where().file == "--set");
+  CHECK(root.at("plan").at("ep").where().file == "x.json");
+  CHECK(root.at("plan").at("ep").where().line == 2);
+  CHECK(root.at("plan").at("precision").at("experts").is_array());
+  CHECK(file.at("plan").at("placement").as_string() == "a");
+  CHECK(error_of([&] {
+          (void)file.with("plan.ep.x", argument.at("b"));
+        }).find("plan.ep is no object") != std::string::npos);
+}
