@@ -82,12 +82,18 @@ struct TopologyOptions {
   Seconds spine_latency{};      // added by leaf-spine-leaf
   double oversubscription = 1;  // leaf downlink over uplink bandwidth, >= 1
   bool ecmp = false;            // hash flows onto spines instead of spreading by rank
+  int nodes_per_leaf = 32;      // more nodes than this give every rail a further leaf
 };
+
+// Throws InputError naming the option unless counts are at least 1 (65,536 ranks at most),
+// bandwidths above 0, latencies not negative and oversubscription at least 1.
+void check_options(const TopologyOptions& options);
 
 using TopologyPart = std::function<Fabric(const TopologyOptions&)>;
 
-// Sum of link bandwidth across the best even cut the topology laws use: max-flow between the first
-// and the second half of the ranks (Boost.Graph push-relabel).
+// Max-flow from the first half of the ranks to the second, both joined to a terminal without limit
+// (Boost.Graph push-relabel): no exchange moves more bytes a second between the halves. Infinite
+// for one rank. Takes tens of milliseconds at 1024 ranks, so keep the result.
 BytesPerSecond bisection_bandwidth(const Fabric& fabric);
 
 }  // namespace moesim

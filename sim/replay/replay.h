@@ -37,12 +37,16 @@ struct Timeline {
 // kept.
 Timeline replay(const StepGraph& graph, const Cluster& cluster, Fidelity fidelity);
 
-// Conservation and bounds, for every run: bytes sent = received (per exchange), copies = what the
-// routing implies, no exchange faster than its port or bisection bound, link bytes consistent with
-// flows. Throws CheckError naming exchange, law and numbers; returns what was checked.
+// Conservation and bounds, for every run; throws CheckError naming task, law and numbers.
+// - bytes sent = bytes received in every exchange; at every device of the fabric what enters plus
+//   what is sent equals what leaves plus what is received; with flows kept, link bytes = flows
+// - token copies of the layers' loads = what the routing implies
+// - tasks of a rank follow one another, last as long as their cost says, and an exchange ends on no
+//   rank before all have started it
+// - no link, port or bisection carries bytes faster than its bandwidth
 struct CheckReport {
   std::vector<std::string> passed;  // one sentence each, with counts
 };
-CheckReport check_step(const StepGraph& graph, const Timeline& timeline);
+CheckReport check_step(const StepGraph& graph, const Timeline& timeline, const Cluster& cluster);
 
 }  // namespace moesim

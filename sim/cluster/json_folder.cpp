@@ -1,0 +1,33 @@
+// Names and paths of a folder's JSON entries.
+#include "sim/cluster/json_folder.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "sim/core/error.h"
+#include "sim/io/files.h"
+
+namespace moesim {
+
+std::vector<std::string> json_names(const std::string& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(data_path(folder))) {
+    if (entry.path().extension() == ".json") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string json_path(const std::string& folder,
+                      const std::string& name_or_path,
+                      const std::string& kind) {
+  if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".json"))
+    return name_or_path;
+  const std::vector<std::string> names = json_names(folder);
+  if (!std::binary_search(names.begin(), names.end(), name_or_path))
+    throw InputError("unknown " + kind + " \"" + name_or_path + "\"" +
+                     name_help(name_or_path, names));
+  return data_path(folder) + "/" + name_or_path + ".json";
+}
+
+}  // namespace moesim
