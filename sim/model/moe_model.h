@@ -20,7 +20,8 @@ struct AttentionShape {
   std::int64_t q_lora_rank = 0, kv_lora_rank = 0, qk_nope_head_dim = 0, qk_rope_head_dim = 0,
                v_head_dim = 0;
   std::int64_t sliding_window = 0;  // tokens attended to; 0 = all
-  bool qkv_bias = false, output_bias = false, qk_norm = false, sinks = false;
+  bool qkv_bias = false, output_bias = false, sinks = false;
+  std::int64_t qk_norm_width = 0;  // weights of query and key norm together; 0 = none
 };
 
 struct LayerShape {
@@ -29,6 +30,8 @@ struct LayerShape {
   std::int64_t dense_width = 0;  // intermediate size of a dense feed-forward part
 };
 
+// How a published checkpoint stores weights. dense covers the matrices of attention, shared experts
+// and dense feed-forward parts; embedding, head, norms and router stay bf16 (f32 in an f32 model).
 // Bytes a stored weight takes, scales included (FP8 with 128 x 128 block scales: 1 + 4 / 16384;
 // MXFP4: 4.25 bits).
 enum class WeightFormat { f32, bf16, fp8, mxfp4 };
@@ -42,6 +45,7 @@ struct MoeModel {
   std::int64_t hidden = 0, vocabulary = 0;
   bool tied_embeddings = false;
   std::vector<LayerShape> layers;
+  bool norm_bias = false, head_bias = false;  // LayerNorm with bias; bias of the output head
 
   std::int64_t experts = 0, top_k = 0, expert_width = 0;
   std::int64_t shared_experts = 0,
@@ -52,7 +56,7 @@ struct MoeModel {
                top_groups = 1;  // group-limited routing: experts' groups, groups a token may reach
 
   WeightFormat expert_format = WeightFormat::bf16;  // as the published checkpoint stores them
-  WeightFormat dense_format = WeightFormat::bf16;   // everything else
+  WeightFormat dense_format = WeightFormat::bf16;   // see WeightFormat
 
   std::vector<std::size_t> moe_layers() const;  // indices into layers
 };
@@ -67,6 +71,17 @@ struct ParameterCounts {
 };
 ParameterCounts count_parameters(const MoeModel& model);
 
+// Weights of one part.
+std::int64_t expert_parameters(const MoeModel& model);         // one routed expert
+std::int64_t router_parameters(const MoeModel& model);         // one MoE layer, biases included
+std::int64_t shared_expert_parameters(const MoeModel& model);  // one MoE layer, gate included
+// One layer's attention. `split`: the part tensor parallelism divides (by heads); `replicated`: the
+// latent projections of MLA and the norms inside attention.
+struct AttentionParameters {
+  std::int64_t split = 0, replicated = 0;
+};
+AttentionParameters attention_parameters(const AttentionShape& shape, std::int64_t hidden);
+
 // KV-cache bytes one token takes over all layers on one rank of a tensor-parallel group of
 // `tensor_parallel`: GQA 2 x kv_heads/TP (at least one) x head_dim, MLA kv_lora_rank +
 // qk_rope_head_dim (not split). Layers with a sliding window are counted in full: the window caps
@@ -75,9 +90,9 @@ Bytes kv_bytes_per_token(const MoeModel& model,
                          std::int64_t tensor_parallel,
                          double bytes_per_element);
 
-// `name_or_path`: a name in workloads/models, a config.json, or a folder that holds one. InputError
-// with file, line, key: unknown name (nearest), missing key, unsupported model_type or a value that
-// is not implemented.
+// `name_or_path`: a name in workloads/models, a config.json, or a folder that holds one (its name
+// becomes the model's). InputError with file, line, key: unknown name (nearest), missing key,
+// unsupported model_type or a value that is not implemented.
 MoeModel load_model(const std::string& name_or_path);
 std::vector<std::string> model_names();  // of workloads/models, sorted
 
