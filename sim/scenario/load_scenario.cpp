@@ -1,0 +1,260 @@
+// Reads one scenario key by key; a reader per part of the file.
+#include "sim/scenario/load_scenario.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+
+#include "sim/io/files.h"
+#include "sim/plan/all_to_all.h"
+#include "sim/plan/placement.h"
+
+namespace moesim {
+namespace {
+
+constexpr std::int64_t kMostRanks = 1 << 16;
+
+// Runs `act`; a mistake it reports without a place gets the place of `node`.
+template <class Act>
+auto at_place(const JsonNode& node, Act act) {
+  try {
+    return act();
+  } catch (const InputError& error) {
+    node.fail(error.what());
+  }
+}
+
+std::string path_from(const std::string& folder, const std::string& path) {
+  return path.starts_with('/') || folder.empty() ? path : folder + "/" + path;
+}
+
+std::string existing_path(const JsonNode& node, const std::string& folder) {
+  const std::string path = path_from(folder, node.as_string());
+  if (!std::filesystem::exists(path)) node.fail("there is no file or folder " + path);
+  return path;
+}
+
+template <class Value>
+void read(const JsonNode& object, const char* key, Value& into, Value (JsonNode::*as)() const) {
+  if (const auto node = object.find(key)) into = ((*node).*as)();
+}
+
+void read_int(
+    const JsonNode& object, const char* key, int& into, std::int64_t low, std::int64_t high) {
+  if (const auto node = object.find(key)) into = static_cast<int>(node->as_int(low, high));
+}
+
+ClusterSpec read_cluster(const JsonNode& node) {
+  node.allow_only({"preset", "accelerator", "topology", "nodes", "gpus_per_node", "nvlink", "nic",
+                   "nvlink_latency", "nic_latency", "spine_latency", "oversubscription",
+                   "path_choice"});
+  ClusterSpec spec;
+  if (const auto preset = node.find("preset")) {
+    spec = at_place(*preset, [&] { return load_cluster_preset(preset->as_string()); });
+  }
+  if (const auto accelerator = node.find("accelerator")) {
+    spec.accelerator = accelerator->as_choice(accelerator_names(), "accelerator");
+  }
+  if (const auto topology = node.find("topology")) {
+    spec.topology = topology->as_choice(Catalog<TopologyPart>::instance().names(), "topology");
+  }
+  if (spec.accelerator.empty()) node.fail("needs a \"preset\" or an \"accelerator\"");
+  if (spec.topology.empty()) node.fail("needs a \"preset\" or a \"topology\"");
+  TopologyOptions& options = spec.options;
+  read_int(node, "nodes", options.nodes, 1, kMostRanks);
+  read_int(node, "gpus_per_node", options.gpus_per_node, 1, 1024);
+  if (options.nodes * static_cast<std::int64_t>(options.gpus_per_node) > kMostRanks) {
+    node.fail("asks for more than " + std::to_string(kMostRanks) + " GPUs");
+  }
+  if (options.nvlink.value == 0) options.nvlink = load_accelerator(spec.accelerator).nvlink;
+  read(node, "nvlink", options.nvlink, &JsonNode::as_bytes_per_second);
+  read(node, "nic", options.nic, &JsonNode::as_bytes_per_second);
+  read(node, "nvlink_latency", options.nvlink_latency, &JsonNode::as_seconds);
+  read(node, "nic_latency", options.nic_latency, &JsonNode::as_seconds);
+  read(node, "spine_latency", options.spine_latency, &JsonNode::as_seconds);
+  if (const auto over = node.find("oversubscription"))
+    options.oversubscription = over->as_ratio(1, 64);
+  if (const auto choice = node.find("path_choice")) {
+    options.ecmp = choice->as_choice({"ideal", "ecmp"}, "path choice") == "ecmp";
+  }
+  return spec;
+}
+
+TraceSource read_trace_source(const JsonNode& node,
+                              const std::string& routed_by,
+                              const std::string& folder) {
+  node.allow_only({"file", "forward"});
+  TraceSource source;
+  if (const auto file = node.find("file")) source.file = existing_path(*file, folder);
+  const auto forward = node.find("forward");
+  if (source.file.empty() == !forward) node.fail("needs either \"file\" or \"forward\"");
+  if (!forward) return source;
+  forward->allow_only({"texts", "tokens_per_domain", "chunk_tokens"});
+  source.forward_model = resolve_model(routed_by, folder);
+  if (!std::filesystem::is_directory(source.forward_model)) {
+    forward->fail("the model \"" + routed_by +
+                  "\" has shapes but no weights here, so it cannot run forward; "
+                  "use \"reference\", a checkpoint folder, or a trace \"file\"");
+  }
+  const JsonNode texts = forward->at("texts");
+  source.forward_texts = texts.as_string() == "reference" ? data_path("workloads/reference/texts")
+                                                          : existing_path(texts, folder);
+  read_int(*forward, "tokens_per_domain", source.tokens_per_domain, 1, 1 << 30);
+  read_int(*forward, "chunk_tokens", source.chunk_tokens, 2, 1 << 20);
+  return source;
+}
+
+void read_tokens_per_rank(const JsonNode& node, WorkloadSpec& workload) {
+  const char* wanted = workload.phase == Phase::decode ? "requests_per_rank" : "tokens_per_rank";
+  const char* other = workload.phase == Phase::decode ? "tokens_per_rank" : "requests_per_rank";
+  if (node.has(other)) {
+    node.at(other).fail(std::string("is not used in this phase; write \"") + wanted + "\"");
+  }
+  const auto count = node.find(wanted);
+  if (!count) return;
+  if (!count->is_object()) {
+    workload.tokens_per_rank = static_cast<int>(count->as_int(1, 1 << 20));
+    return;
+  }
+  count->allow_only({"mean", "spread"});
+  workload.tokens_per_rank = static_cast<int>(count->at("mean").as_int(1, 1 << 20));
+  if (const auto spread = count->find("spread")) workload.spread = spread->as_ratio(0, 1);
+}
+
+void read_context(const JsonNode& node, WorkloadSpec& workload) {
+  if (!node.is_object()) {
+    workload.context_median = static_cast<double>(node.as_int(0, 1 << 24));
+    return;
+  }
+  node.allow_only({"lognormal"});
+  const JsonNode lognormal = node.at("lognormal");
+  lognormal.allow_only({"median", "sigma"});
+  workload.context_median = static_cast<double>(lognormal.at("median").as_int(1, 1 << 24));
+  workload.context_sigma = lognormal.at("sigma").as_ratio(0, 4);
+}
+
+WorkloadSpec read_workload(const JsonNode& node) {
+  node.allow_only({"trace", "phase", "requests_per_rank", "tokens_per_rank", "context", "steps",
+                   "planning_share"});
+  WorkloadSpec workload;
+  if (const auto phase = node.find("phase")) {
+    workload.phase = phase->as_choice({"decode", "prefill"}, "phase") == "decode" ? Phase::decode
+                                                                                  : Phase::prefill;
+  }
+  if (workload.phase == Phase::prefill) {
+    workload.tokens_per_rank = 4096;
+    workload.context_median = 0;
+  }
+  read_tokens_per_rank(node, workload);
+  if (const auto context = node.find("context")) read_context(*context, workload);
+  read_int(node, "steps", workload.steps, 1, 1000);
+  if (const auto share = node.find("planning_share"))
+    workload.planning_share = share->as_ratio(0, 0.95);
+  return workload;
+}
+
+WeightFormat read_weight_format(const JsonNode& node) {
+  const std::vector<WeightFormat> formats{WeightFormat::f32, WeightFormat::bf16, WeightFormat::fp8,
+                                          WeightFormat::mxfp4};
+  std::vector<std::string> names;
+  for (const WeightFormat format : formats) names.push_back(to_text(format));
+  const std::string name = node.as_choice(names, "precision");
+  return formats[static_cast<std::size_t>(std::find(names.begin(), names.end(), name) -
+                                          names.begin())];
+}
+
+PayloadFormat read_payload(const JsonNode& node) {
+  return node.as_choice({"bf16", "fp8"}, "precision") == "fp8" ? PayloadFormat::fp8
+                                                               : PayloadFormat::bf16;
+}
+
+Precision read_precision(const std::optional<JsonNode>& node, const MoeModel& model) {
+  Precision precision;
+  precision.experts = model.expert_format;  // as the checkpoint is published
+  precision.dense = model.dense_format;
+  if (!node) return precision;
+  node->allow_only({"experts", "dense", "dispatch", "combine", "kv_cache"});
+  if (const auto value = node->find("experts")) precision.experts = read_weight_format(*value);
+  if (const auto value = node->find("dense")) precision.dense = read_weight_format(*value);
+  if (const auto value = node->find("dispatch")) precision.dispatch = read_payload(*value);
+  if (const auto value = node->find("combine")) precision.combine = read_payload(*value);
+  if (const auto value = node->find("kv_cache")) precision.kv_cache = read_weight_format(*value);
+  return precision;
+}
+
+void read_all_to_all(const JsonNode& node, ShardingPlan& plan) {
+  const auto names = Catalog<AllToAllPart>::instance().names();
+  if (node.is_string()) {
+    plan.dispatch = plan.combine = node.as_choice(names, "all-to-all algorithm");
+    return;
+  }
+  node.allow_only({"dispatch", "combine"});
+  plan.dispatch = node.at("dispatch").as_choice(names, "all-to-all algorithm");
+  plan.combine = node.at("combine").as_choice(names, "all-to-all algorithm");
+}
+
+ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, int ranks) {
+  node.allow_only({"expert_parallel", "tensor_parallel", "redundant_experts", "placement",
+                   "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "precision"});
+  ShardingPlan plan;
+  plan.parallelism = {ranks, ranks, 1};
+  read_int(node, "expert_parallel", plan.parallelism.expert, 1, kMostRanks);
+  read_int(node, "tensor_parallel", plan.parallelism.tensor, 1, 1024);
+  read_int(node, "redundant_experts", plan.redundant_experts, 0, 1 << 16);
+  read_int(node, "max_tokens_per_rank", plan.max_tokens_per_rank, 1, 1 << 20);
+  if (const auto placement = node.find("placement")) {
+    plan.placement_strategy =
+        placement->as_choice(Catalog<PlacementPart>::instance().names(), "placement");
+  }
+  if (const auto choice = node.find("replica_choice")) {
+    plan.replica_choice = choice->as_choice({"even", "nearest"}, "replica choice") == "nearest"
+                              ? ReplicaChoice::nearest
+                              : ReplicaChoice::even;
+  }
+  if (const auto all_to_all = node.find("all_to_all")) read_all_to_all(*all_to_all, plan);
+  if (const auto overlap = node.find("overlap"))
+    plan.overlap = overlap->as_choice({"none"}, "overlap");
+  plan.precision = read_precision(node.find("precision"), model);
+  const auto expert = node.find("expert_parallel");
+  at_place(expert ? *expert : node, [&] {
+    check_plan(plan, model);
+    return 0;
+  });
+  return plan;
+}
+
+}  // namespace
+
+std::string resolve_model(const std::string& name, const std::string& folder) {
+  if (name == "reference") return data_path("workloads/reference/model");
+  const bool is_path = name.find('/') != std::string::npos || name.ends_with(".json");
+  return is_path ? path_from(folder, name) : name;
+}
+
+Scenario load_scenario(const JsonNode& root, const std::string& folder) {
+  root.allow_only(
+      {"name", "model", "shapes_from", "cluster", "workload", "plan", "vary", "fidelity", "seed"});
+  Scenario scenario;
+  const JsonNode model_node = root.at("model");
+  const auto shapes = root.find("shapes_from");
+  const JsonNode& shapes_node = shapes ? *shapes : model_node;
+  if (const auto name = root.find("name")) scenario.name = name->as_string();
+  scenario.routed_by = model_node.as_string();
+  scenario.model = resolve_model(shapes_node.as_string(), folder);
+  scenario.repeat_trace_layers = shapes.has_value();
+  const MoeModel model = at_place(shapes_node, [&] { return load_model(scenario.model); });
+  const JsonNode workload = root.at("workload");
+  scenario.workload = read_workload(workload);
+  scenario.trace = read_trace_source(workload.at("trace"), scenario.routed_by, folder);
+  scenario.cluster = read_cluster(root.at("cluster"));
+  const TopologyOptions& size = scenario.cluster.options;
+  scenario.plan = read_plan(root.at("plan"), model, size.nodes * size.gpus_per_node);
+  if (const auto fidelity = root.find("fidelity"); fidelity && fidelity->as_string() != "auto") {
+    scenario.fidelity = at_place(*fidelity, [&] { return parse_fidelity(fidelity->as_string()); });
+  }
+  if (const auto seed = root.find("seed"))
+    scenario.seed = static_cast<std::uint64_t>(seed->as_int(0, INT64_MAX));
+  return scenario;
+}
+
+}  // namespace moesim

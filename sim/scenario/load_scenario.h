@@ -1,0 +1,16 @@
+// One point's scenario from its JSON: the keys, their checks and defaults.
+#pragma once
+
+#include "sim/io/json_reader.h"
+#include "sim/scenario/scenario.h"
+
+namespace moesim {
+
+// `root` is a whole scenario without `vary`. Relative paths in it start at `folder`. Throws
+// InputError at the value that is wrong, also for plans that the model or the cluster cannot hold.
+Scenario load_scenario(const JsonNode& root, const std::string& folder);
+
+// The folder or name load_model understands: "reference" is the shipped model's folder.
+std::string resolve_model(const std::string& name, const std::string& folder);
+
+}  // namespace moesim
