@@ -60,7 +60,8 @@ def arithmetic_document(number):
 
 
 def quantity(rng):
-    return f"{rng.choice((1, 2, 4, 8, 16, 25, 32, 50, 64, 80, 100, 128, 200, 256, 400, 800, rng.randrange(1000)))} {rng.choice(UNITS)}"
+    usual = (1, 2, 4, 8, 16, 25, 32, 50, 64, 80, 100, 128, 200, 256, 400, 800, rng.randrange(1000))
+    return f"{rng.choice(usual)} {rng.choice(UNITS)}"
 
 
 def scalar(rng):
