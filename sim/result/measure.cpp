@@ -1,0 +1,198 @@
+// Accumulates steps: the critical path is walked from the step's end backwards, from each exchange
+// to the rank that entered it last, so its parts sum to the step time exactly.
+#include "sim/result/measure.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace moesim {
+namespace {
+
+constexpr std::size_t kKinds = static_cast<std::size_t>(TaskKind::head) + 1;
+
+std::size_t kind_index(TaskKind kind) { return static_cast<std::size_t>(kind); }
+
+// The rank that entered the exchange last; the lowest on ties.
+int last_to_start(const Timeline& timeline, std::size_t task) {
+  int last = 0;
+  for (int rank = 1; rank < timeline.ranks; ++rank) {
+    if (timeline.at(task, rank).start > timeline.at(task, last).start) last = rank;
+  }
+  return last;
+}
+
+double mean_of(const Timeline& timeline, std::size_t task, Seconds Interval::*field) {
+  double sum = 0;
+  for (int rank = 0; rank < timeline.ranks; ++rank) sum += (timeline.at(task, rank).*field).count();
+  return sum / timeline.ranks;
+}
+
+double& layer_part(LayerResult& layer, TaskKind kind) {
+  switch (kind) {
+    case TaskKind::attention:
+      return layer.attention;
+    case TaskKind::dispatch:
+      return layer.dispatch;
+    case TaskKind::expert_ffn:
+      return layer.expert_ffn;
+    case TaskKind::combine:
+      return layer.combine;
+    default:
+      return layer.other;
+  }
+}
+
+}  // namespace
+
+Measurement::Measurement(const Cluster& cluster, const MoeModel& model, const ShardingPlan& plan)
+    : cluster_(cluster),
+      model_(model),
+      plan_(plan),
+      seconds_by_kind_(kKinds, 0.0),
+      basis_by_kind_(kKinds, Basis::exact),
+      layers_(model.layers.size()),
+      ranks_(static_cast<std::size_t>(cluster.ranks())),
+      delays_(ranks_.size(), Delay{std::vector<double>(kKinds, 0.0)}),
+      link_bytes_(cluster.fabric.links.size(), 0.0) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    layers_[i].layer = static_cast<int>(i);
+    layers_[i].moe = model.layers[i].ffn == FfnKind::moe;
+  }
+}
+
+void Measurement::add(const StepGraph& graph, const Timeline& timeline) {
+  ++steps_;
+  step_seconds_ += timeline.makespan.count();
+  tokens_ += graph.tokens;
+  for (const Task& task : graph.tasks) {
+    Basis& basis = basis_by_kind_[kind_index(task.kind)];
+    basis = weaker(basis, task.basis);
+  }
+  walk_critical_path(graph, timeline);
+  add_ranks(graph, timeline);
+  add_delays(graph, timeline);
+  add_loads(graph);
+}
+
+void Measurement::walk_critical_path(const StepGraph& graph, const Timeline& timeline) {
+  if (graph.tasks.empty()) return;
+  const std::size_t last = graph.tasks.size() - 1;
+  int rank = 0;
+  for (int other = 1; other < timeline.ranks; ++other) {
+    if (timeline.at(last, other).end > timeline.at(last, rank).end) rank = other;
+  }
+  for (std::size_t i = graph.tasks.size(); i-- > 0;) {
+    const Task& task = graph.tasks[i];
+    const Interval& interval = timeline.at(i, rank);
+    const bool exchange = is_exchange(task.kind);
+    const double seconds = (interval.end - (exchange ? timeline.ready[i] : interval.start)).count();
+    seconds_by_kind_[kind_index(task.kind)] += seconds;
+    if (exchange) exchange_seconds_ += seconds;
+    if (task.layer >= 0)
+      layer_part(layers_[static_cast<std::size_t>(task.layer)], task.kind) += seconds;
+    if (exchange) rank = last_to_start(timeline, i);
+  }
+}
+
+void Measurement::add_ranks(const StepGraph& graph, const Timeline& timeline) {
+  for (int rank = 0; rank < timeline.ranks; ++rank) {
+    RankResult& result = ranks_[static_cast<std::size_t>(rank)];
+    for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
+      const Interval& interval = timeline.at(i, rank);
+      if (!is_exchange(graph.tasks[i].kind)) {
+        result.compute += (interval.end - interval.start).count();
+        continue;
+      }
+      const Exchange& exchange = graph.exchanges[static_cast<std::size_t>(graph.tasks[i].exchange)];
+      result.exchange += (interval.end - timeline.ready[i]).count();
+      result.wait += (timeline.ready[i] - interval.start).count();
+      result.sent += exchange.sent[static_cast<std::size_t>(rank)].value;
+      result.received += exchange.received[static_cast<std::size_t>(rank)].value;
+    }
+    if (!graph.tasks.empty())
+      result.wait += (timeline.makespan - timeline.at(graph.tasks.size() - 1, rank).end).count();
+  }
+  for (const Exchange& exchange : graph.exchanges) {
+    for (std::size_t link = 0; link < link_bytes_.size(); ++link)
+      link_bytes_[link] += exchange.link_bytes[link].value;
+  }
+}
+
+// A rank that enters an exchange late owes it to the tasks since the last exchange that took it
+// longer than the mean, and to when that last exchange let it go.
+void Measurement::add_delays(const StepGraph& graph, const Timeline& timeline) {
+  std::size_t segment_begin = 0;
+  for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
+    if (!is_exchange(graph.tasks[i].kind)) continue;
+    const int late = last_to_start(timeline, i);
+    Delay& delay = delays_[static_cast<std::size_t>(late)];
+    delay.total += timeline.ready[i].count() - mean_of(timeline, i, &Interval::start);
+    for (std::size_t t = segment_begin; t < i; ++t) {
+      const Interval& interval = timeline.at(t, late);
+      const bool exchange = is_exchange(graph.tasks[t].kind);  // only the segment's first
+      const double mean = mean_of(timeline, t, &Interval::end) -
+                          (exchange ? 0 : mean_of(timeline, t, &Interval::start));
+      const double excess = interval.end.count() - (exchange ? 0 : interval.start.count()) - mean;
+      delay.by_kind[kind_index(graph.tasks[t].kind)] += excess;
+      if (graph.tasks[t].kind == TaskKind::expert_ffn && excess > delay.worst_expert_delay) {
+        delay.worst_expert_delay = excess;
+        delay.worst_layer = graph.tasks[t].layer;
+      }
+    }
+    segment_begin = i;
+  }
+}
+
+void Measurement::add_loads(const StepGraph& graph) {
+  if (rank_load_.empty()) {
+    rank_load_.resize(graph.loads.size());
+    for (const MoeLayerLoad& load : graph.loads) moe_layer_ids_.push_back(load.layer);
+  }
+  for (std::size_t i = 0; i < graph.loads.size(); ++i) {
+    const MoeLayerLoad& load = graph.loads[i];
+    const auto trace_layer = static_cast<std::size_t>(load.trace_layer);
+    if (expert_load_.size() <= trace_layer) expert_load_.resize(trace_layer + 1);
+    auto& experts = expert_load_[trace_layer];
+    if (experts.size() < load.by_expert.size()) experts.resize(load.by_expert.size());
+    if (trace_layer == i) {  // a traced layer that stands for several model layers is counted once
+      for (std::size_t e = 0; e < load.by_expert.size(); ++e) experts[e] += load.by_expert[e];
+    }
+    rank_load_[i].resize(load.by_rank.size());
+    for (std::size_t r = 0; r < load.by_rank.size(); ++r) {
+      rank_load_[i][r] += load.by_rank[r];
+      ranks_[r].copies += load.by_rank[r];
+    }
+  }
+}
+
+void Measurement::fill(PointResult& result) const {
+  result.steps = steps_;
+  fill_metrics(result);
+  result.layers = layers_;
+  for (LayerResult& layer : result.layers) {
+    for (double* part :
+         {&layer.attention, &layer.dispatch, &layer.expert_ffn, &layer.combine, &layer.other}) {
+      *part /= steps_;
+    }
+  }
+  for (std::size_t i = 0; i < rank_load_.size(); ++i) {
+    LayerResult& layer = result.layers[static_cast<std::size_t>(moe_layer_ids_[i])];
+    const auto most = std::max_element(rank_load_[i].begin(), rank_load_[i].end());
+    const double sum = std::accumulate(rank_load_[i].begin(), rank_load_[i].end(), 0.0);
+    layer.straggler = static_cast<int>(most - rank_load_[i].begin());
+    layer.balancedness =
+        *most == 0 ? 1
+                   : sum / static_cast<double>(rank_load_[i].size()) / static_cast<double>(*most);
+  }
+  result.ranks_detail = ranks_;
+  for (RankResult& rank : result.ranks_detail) {
+    for (double* sum : {&rank.compute, &rank.exchange, &rank.wait, &rank.sent, &rank.received})
+      *sum /= steps_;
+    rank.copies /= static_cast<std::uint64_t>(steps_);
+  }
+  result.expert_load = expert_load_;
+  fill_straggler(result);
+  fill_links(result);
+}
+
+}  // namespace moesim

@@ -1,0 +1,56 @@
+// From timelines to a PointResult: where the step's time went, who made the others wait and why,
+// which links were busiest. Formulas: docs/models.md, "Metrics".
+#pragma once
+
+#include <vector>
+
+#include "sim/memory/memory_ledger.h"
+#include "sim/plan/step_graph.h"
+#include "sim/replay/replay.h"
+#include "sim/result/result.h"
+
+namespace moesim {
+
+// Takes one step at a time, so that a step's graph and timeline can go before the next is built.
+// All figures of the result are means over the steps added.
+class Measurement {
+ public:
+  Measurement(const Cluster& cluster, const MoeModel& model, const ShardingPlan& plan);
+  void add(const StepGraph& graph, const Timeline& timeline);
+  void fill(PointResult& result)
+      const;  // metrics, breakdown, layers, ranks_detail, straggler, expert_load, links
+
+ private:
+  struct Delay {  // what made a rank late at exchanges, seconds by task kind
+    std::vector<double> by_kind;
+    double worst_expert_delay = 0;  // the largest single delay by expert FFN, and where
+    int worst_layer = -1;
+    double total = 0;
+  };
+  void walk_critical_path(const StepGraph& graph, const Timeline& timeline);
+  void add_ranks(const StepGraph& graph, const Timeline& timeline);
+  void add_delays(const StepGraph& graph, const Timeline& timeline);
+  void add_loads(const StepGraph& graph);
+  void fill_metrics(PointResult& result) const;
+  void fill_straggler(PointResult& result) const;
+  void fill_links(PointResult& result) const;
+  std::string expert_cause(int rank, const Delay& delay) const;
+
+  const Cluster& cluster_;
+  const MoeModel& model_;
+  const ShardingPlan& plan_;
+  int steps_ = 0;
+  double step_seconds_ = 0, exchange_seconds_ = 0;
+  std::int64_t tokens_ = 0;
+  std::vector<double> seconds_by_kind_;
+  std::vector<Basis> basis_by_kind_;
+  std::vector<LayerResult> layers_;
+  std::vector<RankResult> ranks_;
+  std::vector<Delay> delays_;
+  std::vector<double> link_bytes_;
+  std::vector<std::vector<std::uint64_t>> expert_load_;  // [trace moe layer][logical expert]
+  std::vector<std::vector<std::uint64_t>> rank_load_;    // [model moe layer][rank]
+  std::vector<int> moe_layer_ids_;
+};
+
+}  // namespace moesim

@@ -1,0 +1,146 @@
+// The parts of a result that are derived from the sums: metrics with bands, the straggler's cause,
+// busiest links.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "sim/result/measure.h"
+
+namespace moesim {
+namespace {
+
+constexpr std::size_t kMostLinks = 32;
+
+struct Sum {  // of parts with bases of their own: the band is the sum of the parts' bands
+  Metric metric{0, "s", 0, 0, Basis::exact};
+  void add(double value, Basis basis) {
+    const Metric part = metric_of(value, "s", basis);
+    metric.value += part.value;
+    metric.low += part.low;
+    metric.high += part.high;
+    if (value > 0) metric.basis = weaker(metric.basis, basis);
+  }
+};
+
+}  // namespace
+
+void Measurement::fill_metrics(PointResult& result) const {
+  Sum step, compute, exchanges;
+  for (std::size_t k = 0; k < seconds_by_kind_.size(); ++k) {
+    const auto kind = static_cast<TaskKind>(k);
+    const double seconds = seconds_by_kind_[k] / steps_;
+    if (seconds > 0) result.breakdown.emplace_back(to_text(kind), seconds);
+    step.add(seconds, basis_by_kind_[k]);
+    (is_exchange(kind) ? exchanges : compute).add(seconds, basis_by_kind_[k]);
+  }
+  const auto of_kind = [&](TaskKind kind) {
+    Sum sum;
+    sum.add(seconds_by_kind_[static_cast<std::size_t>(kind)] / steps_,
+            basis_by_kind_[static_cast<std::size_t>(kind)]);
+    return sum.metric;
+  };
+  const auto add = [&](const char* name, const char* description, const Metric& metric) {
+    result.metrics.push_back({name, description, metric});
+  };
+  add("step_time", "time of one step, mean over the steps", step.metric);
+  add("compute", "kernels on the step's critical path", compute.metric);
+  add("dispatch", "dispatch exchanges on the critical path, waiting for late ranks not counted",
+      of_kind(TaskKind::dispatch));
+  add("combine", "combine exchanges on the critical path, waiting for late ranks not counted",
+      of_kind(TaskKind::combine));
+  add("exchanges", "all exchanges on the critical path", exchanges.metric);
+  const double rank_steps = static_cast<double>(ranks_.size()) * steps_;
+  const double waited =
+      std::accumulate(ranks_.begin(), ranks_.end(), 0.0,
+                      [](double sum, const RankResult& rank) { return sum + rank.wait; });
+  const double wait = waited / rank_steps;
+  add("wait", "mean over ranks of the time spent waiting for others",
+      {wait, "s", wait * step.metric.low / std::max(step.metric.value, 1e-30),
+       wait * step.metric.high / std::max(step.metric.value, 1e-30), step.metric.basis});
+  double balance = 0;
+  for (const auto& load : rank_load_) {
+    const double most = static_cast<double>(*std::max_element(load.begin(), load.end()));
+    balance += most == 0 ? 1
+                         : std::accumulate(load.begin(), load.end(), 0.0) /
+                               static_cast<double>(load.size()) / most;
+  }
+  if (!rank_load_.empty()) {
+    add("balancedness", "mean over max token copies of the ranks, mean over MoE layers",
+        metric_of(balance / static_cast<double>(rank_load_.size()), "1", Basis::exact));
+  }
+  const double tokens = static_cast<double>(tokens_) / rank_steps;  // a step and rank
+  add("tokens_per_second_per_gpu", "new tokens a second and GPU",
+      {tokens / step.metric.value, "1/s", tokens / step.metric.high,
+       tokens / std::max(step.metric.low, 1e-30), step.metric.basis});
+}
+
+std::string Measurement::expert_cause(int rank, const Delay& delay) const {
+  const std::size_t layers = plan_.placement.size();
+  const auto moe = static_cast<std::size_t>(
+      std::find(moe_layer_ids_.begin(), moe_layer_ids_.end(), delay.worst_layer) -
+      moe_layer_ids_.begin());
+  if (layers == 0 || moe >= moe_layer_ids_.size()) return "";
+  const Placement& placement = plan_.placement[moe % layers];
+  const auto& load = expert_load_[moe % layers];
+  std::vector<double> replicas(load.size(), 0.0);
+  for (const LogicalExpert expert : placement.replica_of) replicas[index(expert)] += 1;
+  const int local_rank =
+      rank % plan_.parallelism.expert;  // placements number ranks within the EP group
+  double most = -1;
+  std::size_t hottest = 0;
+  for (std::size_t p = 0; p < placement.replica_of.size(); ++p) {
+    const std::size_t expert = index(placement.replica_of[p]);
+    const double share = static_cast<double>(load[expert]) / replicas[expert];
+    if (static_cast<int>(index(placement.rank_of[p])) == local_rank && share > most) {
+      most = share;
+      hottest = expert;
+    }
+  }
+  const double mean =
+      static_cast<double>(std::accumulate(load.begin(), load.end(), std::uint64_t{0})) /
+      static_cast<double>(load.size());
+  return fmt::format(": expert {} of layer {} draws {:.1f}x the mean", hottest, delay.worst_layer,
+                     static_cast<double>(load[hottest]) / std::max(mean, 1e-30));
+}
+
+void Measurement::fill_straggler(PointResult& result) const {
+  const auto worst =
+      std::max_element(delays_.begin(), delays_.end(),
+                       [](const Delay& a, const Delay& b) { return a.total < b.total; });
+  if (worst == delays_.end() || worst->total <= 0) {
+    result.straggler_cause = "no rank is late";
+    return;
+  }
+  result.straggler = static_cast<int>(worst - delays_.begin());
+  const auto cause = std::max_element(worst->by_kind.begin(), worst->by_kind.end());
+  const auto kind = static_cast<TaskKind>(cause - worst->by_kind.begin());
+  const double caused =
+      std::accumulate(worst->by_kind.begin(), worst->by_kind.end(), 0.0,
+                      [](double sum, double part) { return sum + std::max(part, 0.0); });
+  result.straggler_cause =
+      fmt::format("{} is {:.0f} % of its delay",
+                  is_exchange(kind) ? "ingress of " + to_text(kind) : to_text(kind),
+                  100 * *cause / std::max(caused, 1e-30));
+  if (kind == TaskKind::expert_ffn)
+    result.straggler_cause += expert_cause(result.straggler, *worst);
+}
+
+void Measurement::fill_links(PointResult& result) const {
+  std::vector<LinkResult> links;
+  for (std::size_t i = 0; i < link_bytes_.size(); ++i) {
+    if (link_bytes_[i] == 0) continue;
+    const Link& link = cluster_.fabric.links[i];
+    const double seconds = link_bytes_[i] / link.bandwidth.value;
+    links.push_back({link.name, to_text(link.tier), link_bytes_[i] / steps_,
+                     seconds / step_seconds_,
+                     exchange_seconds_ > 0 ? seconds / exchange_seconds_ : 0});
+  }
+  std::stable_sort(links.begin(), links.end(), [](const LinkResult& a, const LinkResult& b) {
+    return a.utilisation > b.utilisation;
+  });
+  links.resize(std::min(links.size(), kMostLinks));
+  result.links = std::move(links);
+}
+
+}  // namespace moesim

@@ -1,0 +1,55 @@
+// A point's key: equal keys, equal results.
+#include <algorithm>
+#include <filesystem>
+
+#include "sim/io/files.h"
+#include "sim/model/moe_model.h"
+#include "sim/study/study.h"
+#include "sim/trace/routing_trace.h"
+
+namespace moesim {
+namespace {
+
+// The program itself: rebuilt code must not be answered from results of the old one.
+const std::string& program_hash() {
+  static const std::string hash = [] {
+    Sha256 sha;
+    sha.add(MappedFile(std::filesystem::read_symlink("/proc/self/exe").string()).bytes());
+    return sha.hex();
+  }();
+  return hash;
+}
+
+void add_folder(Sha256& hash, const std::string& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    files.push_back(entry.path().string());
+  std::sort(files.begin(), files.end());
+  for (const std::string& file : files) hash.add(MappedFile(file).bytes());
+}
+
+std::string model_file(const std::string& model) {
+  if (std::filesystem::is_directory(model)) return model + "/config.json";
+  return std::filesystem::exists(model) ? model : data_path("workloads/models/" + model + ".json");
+}
+
+}  // namespace
+
+std::string point_key(const StudyPoint& point, const std::string& trace_path) {
+  Sha256 hash;
+  hash.add(point.canonical_json);
+  hash.add(open_trace(trace_path).header.data_sha256);
+  hash.add(MappedFile(model_file(point.scenario.model)).bytes());
+  hash.add(MappedFile(
+               data_path("topologies/accelerators/" + point.scenario.cluster.accelerator + ".json"))
+               .bytes());
+  if (!point.scenario.cluster.preset.empty()) {
+    hash.add(MappedFile(data_path("topologies/clusters/" + point.scenario.cluster.preset + ".json"))
+                 .bytes());
+  }
+  add_folder(hash, data_path("topologies/calibration"));
+  hash.add(program_hash());
+  return hash.hex().substr(0, 32);
+}
+
+}  // namespace moesim

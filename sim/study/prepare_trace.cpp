@@ -1,0 +1,66 @@
+// Traces by forward pass, kept under the hash of model, texts and options.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "sim/io/files.h"
+#include "sim/study/study.h"
+#include "workloads/forward/forward.h"
+
+namespace moesim {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uintmax_t kHashedWhole = 256ULL << 20U;
+
+// Small files count by content; of a checkpoint too large to read on every run, size and time of
+// change do.
+void add_file(Sha256& hash, const fs::path& path) {
+  hash.add(path.filename().string());
+  if (fs::file_size(path) <= kHashedWhole) {
+    hash.add(MappedFile(path.string()).bytes());
+    return;
+  }
+  hash.add(fmt::format("{} {}", fs::file_size(path),
+                       fs::last_write_time(path).time_since_epoch().count()));
+}
+
+void add_path(Sha256& hash, const std::string& path) {
+  if (!fs::is_directory(path)) {
+    add_file(hash, path);
+    return;
+  }
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(path)) {
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const fs::path& file : files) add_file(hash, file);
+}
+
+}  // namespace
+
+std::string prepare_trace(const TraceSource& source,
+                          const std::string& folder,
+                          const RunOptions& options) {
+  if (!source.file.empty()) return source.file;
+  Sha256 hash;
+  add_path(hash, source.forward_model);
+  add_path(hash, source.forward_texts);
+  hash.add(fmt::format("{} {} {}", source.tokens_per_domain, source.chunk_tokens, MOESIM_VERSION));
+  const std::string path = folder + "/" + hash.hex().substr(0, 16) + ".safetensors";
+  if (fs::exists(path)) return path;
+  options.say("forward pass over " + source.forward_texts);
+  make_folder(folder);
+  const ForwardModel model(source.forward_model);
+  TraceRequest request;
+  request.tokens_per_domain = source.tokens_per_domain;
+  request.chunk_tokens = source.chunk_tokens;
+  const auto texts = read_texts(source.forward_texts, model.vocabulary());
+  write_trace(path, trace_forward(source.forward_model, texts, request));
+  return path;
+}
+
+}  // namespace moesim

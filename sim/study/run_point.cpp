@@ -1,0 +1,266 @@
+// The worker's side: one point from plan to result. Reads top to bottom as the architecture's
+// picture.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+
+#include "sim/memory/memory_ledger.h"
+#include "sim/plan/placement.h"
+#include "sim/plan/step_graph.h"
+#include "sim/result/measure.h"
+#include "sim/study/study.h"
+
+namespace moesim {
+namespace {
+
+constexpr int kSampledRanks =
+    64;  // up to here one layer's exchanges are also replayed flow by flow
+
+void match_trace(const Scenario& scenario, const MoeModel& model, const RoutingTrace& trace) {
+  const TraceHeader& header = trace.header;
+  const std::string name =
+      scenario.trace.file.empty() ? "the traced model " + scenario.routed_by : scenario.trace.file;
+  if (header.experts != model.experts || header.top_k != model.top_k) {
+    throw InputError(
+        fmt::format("{} has {} experts, top-{}, but {} has {} experts, top-{}: the trace must come "
+                    "from a model with the "
+                    "same two (name it in shapes_from, or trace another)",
+                    name, header.experts, header.top_k, model.name, model.experts, model.top_k));
+  }
+  const std::size_t layers = model.moe_layers().size();
+  if (trace.moe_layers() == layers || scenario.repeat_trace_layers) return;
+  throw InputError(
+      fmt::format("{} has {} MoE layers but {} has {}; to replay them in turn on a stand-in, name "
+                  "it in shapes_from",
+                  name, trace.moe_layers(), model.name, layers));
+}
+
+std::vector<Placement> place(const Scenario& scenario,
+                             const MoeModel& model,
+                             const RoutingTrace& trace,
+                             const std::vector<std::uint32_t>& planning_rows) {
+  const Parallelism& parallelism = scenario.plan.parallelism;
+  PlacementInput input;
+  input.load = expert_load(trace, planning_rows);
+  input.slots = static_cast<int>(model.experts) + scenario.plan.redundant_experts;
+  input.ranks = parallelism.expert;
+  const int per_node = scenario.cluster.options.gpus_per_node;
+  input.nodes = std::max(1, parallelism.expert / per_node);
+  if (input.ranks % input.nodes != 0) input.nodes = 1;
+  input.groups = static_cast<int>(model.groups);
+  input.seed = scenario.seed;
+  return Catalog<PlacementPart>::instance().at(scenario.plan.placement_strategy,
+                                               "placement")(input);
+}
+
+ExchangeShape buffer_shape(const ShardingPlan& plan,
+                           const MoeModel& model,
+                           const Cluster& cluster) {
+  ExchangeShape shape;
+  shape.hidden = model.hidden;
+  shape.ranks = plan.parallelism.expert;
+  shape.ranks_per_node = cluster.fabric.ranks_per_node;
+  shape.physical_experts = static_cast<int>(model.experts) + plan.redundant_experts;
+  shape.top_k = static_cast<int>(model.top_k);
+  shape.max_tokens_per_rank = plan.max_tokens_per_rank;
+  shape.dispatch = plan.precision.dispatch;
+  shape.combine = plan.precision.combine;
+  return shape;
+}
+
+Bytes exchange_buffers(const ShardingPlan& plan, const MoeModel& model, const Cluster& cluster) {
+  if (plan.parallelism.expert == 1) return Bytes(0);  // nothing is exchanged
+  const ExchangeShape shape = buffer_shape(plan, model, cluster);
+  const auto& catalog = Catalog<AllToAllPart>::instance();
+  const Bytes dispatch = catalog.at(plan.dispatch, "all-to-all algorithm").buffer_bytes(shape);
+  if (plan.combine == plan.dispatch)
+    return dispatch;  // one algorithm's buffers serve both directions
+  return dispatch + catalog.at(plan.combine, "all-to-all algorithm").buffer_bytes(shape);
+}
+
+int largest_batch(const std::vector<Batch>& batches, int tensor) {
+  std::size_t most = 1;
+  for (const Batch& batch : batches) {
+    for (const auto& rows : batch.rows) most = std::max(most, rows.size());
+  }
+  const int per_rank = static_cast<int>((most + static_cast<std::size_t>(tensor) - 1) /
+                                        static_cast<std::size_t>(tensor));
+  return (per_rank + 127) / 128 * 128;
+}
+
+void describe(const StudyPoint& point,
+              const Cluster& cluster,
+              const MoeModel& model,
+              PointResult& result) {
+  const Scenario& scenario = point.scenario;
+  result.varied = point.varied;
+  for (const auto& [key, value] : point.varied)
+    result.label += (result.label.empty() ? "" : ", ") + value;
+  if (result.label.empty()) result.label = scenario.plan.placement_strategy;
+  result.scenario_name = scenario.name;
+  result.model = model.name;
+  result.routed_by = scenario.routed_by;
+  result.cluster =
+      fmt::format("{} x {} {}, {}", cluster.fabric.nodes(), cluster.fabric.ranks_per_node,
+                  cluster.accelerator.name, cluster.spec.topology);
+  result.phase = scenario.workload.phase == Phase::decode ? "decode" : "prefill";
+  result.ranks = cluster.ranks();
+  result.ranks_per_node = cluster.fabric.ranks_per_node;
+  result.seed = scenario.seed;
+}
+
+void add_notes(const Scenario& scenario,
+               const MoeModel& model,
+               const RoutingTrace& trace,
+               const TraceSplit& split,
+               const std::vector<Batch>& batches,
+               PointResult& result) {
+  const std::size_t layers = model.moe_layers().size();
+  if (scenario.repeat_trace_layers) {
+    result.notes.push_back(
+        fmt::format("Stand-in: routing by {}, costs with the shapes of {}; its {} MoE layers "
+                    "replay the {} traced "
+                    "ones in turn ({:.3g} times).",
+                    scenario.routed_by, model.name, layers, trace.moe_layers(),
+                    static_cast<double>(layers) / static_cast<double>(trace.moe_layers())));
+  }
+  const double tokens = std::accumulate(
+      batches.begin(), batches.end(), 0.0,
+      [](double sum, const Batch& batch) { return sum + static_cast<double>(batch.tokens()); });
+  result.notes.push_back(
+      fmt::format("{:.0f} simulated tokens replay {} traced ones (origin: {}); placements saw {}.",
+                  tokens, split.replay.size(), trace.header.origin,
+                  scenario.workload.planning_share > 0
+                      ? fmt::format("{} other tokens of the same texts", split.planning.size())
+                      : std::string("the very tokens that are replayed")));
+  if (scenario.workload.phase == Phase::decode &&
+      std::all_of(trace.phase.begin(), trace.phase.end(), [](auto phase) { return phase == 0; })) {
+    result.notes.emplace_back(
+        "Decode steps replay rows of a prefill: with the text given, a causal model routes a token "
+        "the same in both.");
+  }
+  result.notes.emplace_back(
+      "Exchange times under skew are unproven on hardware: no published measurement of one was "
+      "found. The fluid network "
+      "model knows no packet loss, PFC or incast.");
+}
+
+// One layer's dispatch and combine, bound against flows: the error of the coarser tier on this very
+// traffic.
+std::string sampled_error(const StepGraph& graph, const Cluster& cluster) {
+  StepGraph sample;
+  sample.ranks = graph.ranks;
+  const auto first = std::find_if(graph.tasks.begin(), graph.tasks.end(),
+                                  [](const Task& task) { return task.kind == TaskKind::dispatch; });
+  if (first == graph.tasks.end()) return "";
+  for (auto task = first; task != graph.tasks.end() && task->layer == first->layer; ++task) {
+    if (task->kind == TaskKind::dispatch || task->kind == TaskKind::combine)
+      sample.tasks.push_back(*task);
+  }
+  sample.exchanges = graph.exchanges;
+  const Seconds bound = replay(sample, cluster, Fidelity::bound).makespan;
+  const Seconds flows = replay(sample, cluster, Fidelity::flows).makespan;
+  return fmt::format(
+      "Fidelity bound; against every flow of layer {}'s dispatch and combine it is {:+.2f} % off.",
+      first->layer, 100 * (bound / flows - 1));
+}
+
+// The law that ties what was sent to what the trace says is in check_step; here its sentences
+// become results.
+void replay_steps(const StepInputs& inputs,
+                  const std::vector<Batch>& batches,
+                  const std::optional<Fidelity>& wanted,
+                  Measurement& measurement,
+                  PointResult& result) {
+  const Cluster& cluster = inputs.cluster;
+  const bool blocking = cluster.spec.options.oversubscription > 1 || cluster.spec.options.ecmp;
+  const Fidelity fidelity = wanted                               ? *wanted
+                            : blocking && cluster.ranks() <= 128 ? Fidelity::flows
+                                                                 : Fidelity::bound;
+  result.fidelity = to_text(fidelity);
+  for (std::size_t step = 0; step < batches.size(); ++step) {
+    StepInputs step_inputs = inputs;
+    const bool sample =
+        step == 0 && !wanted && fidelity == Fidelity::bound && cluster.ranks() <= kSampledRanks;
+    step_inputs.keep_flows = fidelity == Fidelity::flows || sample;
+    const StepGraph graph = build_step(step_inputs, batches[step]);
+    const Timeline timeline = replay(graph, cluster, fidelity);
+    const CheckReport report = check_step(graph, timeline, cluster);
+    if (step == 0) {
+      for (const std::string& law : report.passed) result.checks.push_back({law, true});
+    }
+    measurement.add(graph, timeline);
+    if (sample) {
+      if (const std::string note = sampled_error(graph, cluster); !note.empty())
+        result.notes.push_back(note);
+    }
+  }
+  if (!wanted && blocking && fidelity == Fidelity::bound) {
+    result.notes.emplace_back(
+        "The fabric is oversubscribed and too large for fidelity flows; bound reads up to 15 % low "
+        "here.");
+  }
+}
+
+void take_memory(const MemoryLedger& ledger, PointResult& result) {
+  MemoryResult& memory = result.memory;
+  memory.capacity = ledger.capacity.value;
+  for (int kind = 0; kind < kMemoryKinds; ++kind)
+    memory.kinds.push_back(to_text(static_cast<MemoryKind>(kind)));
+  for (const RankMemory& rank : ledger.ranks) {
+    memory.by_rank.emplace_back();
+    for (const Bytes bytes : rank.by_kind) memory.by_rank.back().push_back(bytes.value);
+  }
+  memory.fits = ledger.fits;
+  memory.worst_rank = ledger.worst_rank;
+  memory.headroom = ledger.headroom.value;
+  memory.verdict = ledger.verdict;
+  const double used = ledger.capacity.value - ledger.headroom.value;
+  const double spread = used * basis_error(Basis::calibrated);
+  result.metrics.push_back({"memory_headroom",
+                            "capacity less what the fullest GPU holds",
+                            {memory.headroom, "B", memory.headroom - spread,
+                             memory.headroom + spread, Basis::calibrated}});
+}
+
+}  // namespace
+
+PointResult run_point(const StudyPoint& point, const std::string& trace_path, int threads) {
+  const Scenario& scenario = point.scenario;
+  const MoeModel model = load_model(scenario.model);
+  const RoutingTrace trace = open_trace(trace_path);
+  match_trace(scenario, model, trace);
+  const Cluster cluster = build_cluster(scenario.cluster);
+  const TraceSplit split = split_trace(trace, scenario.workload.planning_share);
+  const std::vector<Batch> batches = make_batches(scenario.workload, trace, split.replay,
+                                                  scenario.plan.parallelism.data(), scenario.seed);
+  ShardingPlan plan = scenario.plan;
+  plan.placement = place(scenario, model, trace, split.planning);
+  if (plan.max_tokens_per_rank == 0)
+    plan.max_tokens_per_rank = largest_batch(batches, plan.parallelism.tensor);
+
+  PointResult result;
+  result.key = point_key(point, trace_path);
+  describe(point, cluster, model, result);
+  result.expert_load_layers = trace.header.layer_ids;
+  add_notes(scenario, model, trace, split, batches, result);
+  const MemoryLedger ledger = build_ledger(model, cluster.accelerator, plan, batches,
+                                           exchange_buffers(plan, model, cluster));
+  result.ran = ledger.fits;
+  if (result.ran) {
+    const KernelCosts costs(model, cluster.accelerator, plan.parallelism, plan.precision);
+    const StepInputs inputs{model, cluster, plan, trace, costs, false, threads};
+    Measurement measurement(cluster, model, plan);
+    replay_steps(inputs, batches, scenario.fidelity, measurement, result);
+    measurement.fill(result);
+  }
+  take_memory(ledger, result);
+  result.inputs = {{"trace_sha256", trace.header.data_sha256},
+                   {"scenario", std::filesystem::path(scenario.file).filename().string()},
+                   {"version", MOESIM_VERSION}};
+  return result;
+}
+
+}  // namespace moesim

@@ -1,0 +1,105 @@
+// The parent's side: which points are missing, worker processes by exec, the collected result.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "sim/io/files.h"
+#include "sim/study/study.h"
+
+extern char** environ;
+
+namespace moesim {
+namespace {
+
+struct Work {
+  std::size_t point = 0;
+  std::string trace, file;
+};
+
+pid_t start_worker(const Study& study, const Work& work, const RunOptions& options) {
+  std::vector<std::string> words{
+      "moesim",   "worker", study.file, "--point",   std::to_string(work.point),  "--trace",
+      work.trace, "--out",  work.file,  "--threads", options.jobs > 1 ? "1" : "2"};
+  for (const std::string& override_text : options.overrides) {
+    words.emplace_back("--set");
+    words.push_back(override_text);
+  }
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  pid_t process = 0;
+  if (posix_spawn(&process, "/proc/self/exe", nullptr, nullptr, arguments.data(), environ) != 0) {
+    throw MachineError("cannot start a worker process");
+  }
+  return process;
+}
+
+// The worker's exit code as ours; a worker that a signal ended has failed its run.
+ExitCode exit_code_of(int status) {
+  if (!WIFEXITED(status)) return ExitCode::check_failed;
+  const int code = WEXITSTATUS(status);
+  return code >= 0 && code <= 3 ? static_cast<ExitCode>(code) : ExitCode::check_failed;
+}
+
+// Runs all work, `jobs` at a time; goes on after a failure so that the other points are kept.
+void run_workers(const Study& study, const std::vector<Work>& todo, const RunOptions& options) {
+  std::map<pid_t, std::size_t> running;
+  std::size_t next = 0;
+  std::size_t done = 0;
+  std::vector<std::pair<std::size_t, int>> failed;  // point, status
+  while (next < todo.size() || !running.empty()) {
+    while (next < todo.size() &&
+           running.size() < static_cast<std::size_t>(std::max(options.jobs, 1))) {
+      running[start_worker(study, todo[next], options)] = todo[next].point;
+      ++next;
+    }
+    int status = 0;
+    const pid_t ended = ::waitpid(-1, &status, 0);
+    const auto worker = running.find(ended);
+    if (worker == running.end()) continue;
+    if (status != 0) failed.emplace_back(worker->second, status);
+    running.erase(worker);
+    options.say(fmt::format("point {} of {} done", ++done, todo.size()));
+  }
+  if (failed.empty()) return;
+  const auto [point, status] = *std::min_element(failed.begin(), failed.end());
+  const std::string how =
+      WIFSIGNALED(status) ? fmt::format("was ended by signal {}", WTERMSIG(status)) : "failed";
+  throw WorkerFailed(fmt::format("{} of {} points failed; the first, point {}, {}", failed.size(),
+                                 todo.size(), point + 1, how),
+                     exit_code_of(status));
+}
+
+}  // namespace
+
+StudyResult run_study(const Study& study, const RunOptions& options) {
+  make_folder(options.out + "/points");
+  std::vector<Work> todo;
+  std::vector<std::string> files;
+  std::set<std::string> planned;
+  for (std::size_t i = 0; i < study.points.size(); ++i) {
+    const StudyPoint& point = study.points[i];
+    const std::string trace = prepare_trace(point.scenario.trace, options.out + "/traces", options);
+    files.push_back(options.out + "/points/" + point_key(point, trace) + ".json");
+    if (!std::filesystem::exists(files.back()) && planned.insert(files.back()).second) {
+      todo.push_back({i, trace, files.back()});
+    }
+  }
+  run_workers(study, todo, options);
+  StudyResult result{study.name, study.file, {}};
+  for (const std::string& file : files)
+    result.points.push_back(point_result_from_json(nlohmann::json::parse(read_text_file(file))));
+  write_file(options.out + "/result.json", to_json(result).dump(1) + "\n");
+  return result;
+}
+
+}  // namespace moesim
