@@ -1,0 +1,83 @@
+// Expert load of trace rows, counted by threads with counters of their own.
+#include "sim/plan/placement.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <thread>
+
+#include "sim/core/error.h"
+#include "sim/trace/routing_trace.h"
+
+namespace moesim {
+namespace {
+
+constexpr std::size_t kIdsPerThread = 1 << 20;  // below about a millisecond's work
+constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+
+struct Count {
+  std::vector<std::uint64_t> load;  // [moe layer][expert]
+  std::size_t bad_row = kNone;      // the first row that holds an id beyond the experts
+};
+
+void count_rows(const RoutingTrace& trace, std::span<const std::uint32_t> rows, Count& count) {
+  const auto experts = static_cast<std::size_t>(trace.header.experts);
+  const auto top_k = static_cast<std::size_t>(trace.header.top_k);
+  const std::size_t layers = trace.moe_layers();
+  count.load.assign(layers * experts, 0);
+  for (const std::uint32_t row : rows) {
+    const std::uint16_t* id = trace.experts.data() + row * layers * top_k;
+    std::uint64_t* load = count.load.data();
+    for (std::size_t layer = 0; layer < layers; ++layer, load += experts) {
+      for (const std::uint16_t* end = id + top_k; id != end; ++id) {
+        if (*id < experts) {
+          ++load[*id];
+        } else if (*id != kNotRouted) {
+          count.bad_row = row;
+          return;
+        }
+      }
+    }
+  }
+}
+
+[[noreturn]] void refuse_row(const RoutingTrace& trace, std::size_t row) {
+  for (std::size_t layer = 0; layer < trace.moe_layers(); ++layer)
+    for (const std::uint16_t id : trace.choice(row, layer))
+      if (id >= trace.header.experts && id != kNotRouted)
+        throw InputError(fmt::format(
+            "trace: token row {}, layer {}: expert {}, allowed: 0 to {}, and {} for "
+            "not routed",
+            row, trace.header.layer_ids[layer], id, trace.header.experts - 1, kNotRouted));
+  throw std::logic_error("refuse_row: the row holds no wrong expert");
+}
+
+}  // namespace
+
+std::vector<std::vector<double>> expert_load(const RoutingTrace& trace,
+                                             const std::vector<std::uint32_t>& rows) {
+  const std::size_t per_row = trace.moe_layers() * static_cast<std::size_t>(trace.header.top_k);
+  const std::size_t wanted = 1 + rows.size() * per_row / kIdsPerThread;
+  const std::size_t available = std::max(1U, std::thread::hardware_concurrency());
+  std::vector<Count> counts(std::min(wanted, available));
+  std::vector<std::thread> threads;
+  const std::span<const std::uint32_t> all(rows);
+  const auto part = [&](std::size_t t) { return all.size() * t / counts.size(); };
+  for (std::size_t t = 1; t < counts.size(); ++t)
+    threads.emplace_back(
+        [&, t] { count_rows(trace, all.subspan(part(t), part(t + 1) - part(t)), counts[t]); });
+  count_rows(trace, all.first(part(1)), counts[0]);
+  for (std::thread& thread : threads) thread.join();
+
+  const auto experts = static_cast<std::size_t>(trace.header.experts);
+  std::vector<std::vector<double>> load(trace.moe_layers(), std::vector<double>(experts, 0));
+  for (const Count& count : counts) {
+    if (count.bad_row != kNone) refuse_row(trace, count.bad_row);
+    for (std::size_t i = 0; i < count.load.size(); ++i)
+      load[i / experts][i % experts] += static_cast<double>(count.load[i]);
+  }
+  return load;
+}
+
+}  // namespace moesim
