@@ -6,24 +6,34 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "sim/cluster/accelerator.h"
 #include "sim/core/metric.h"
 #include "sim/core/units.h"
+#include "sim/cost/efficiency.h"
+#include "sim/cost/kernel_work.h"
 #include "sim/model/moe_model.h"
 #include "sim/plan/batch.h"
 #include "sim/plan/sharding_plan.h"
 
 namespace moesim {
 
+// basis: the weakest among the kernels that take a tenth of the time or more; the small ones beside
+// them do not decide how far the figure can be trusted.
 struct KernelCost {
-  Flops flops;
+  Flops flops;  // executed: the expert GEMM's padding rows included
   Bytes bytes;  // device memory traffic
   Seconds time{};
   Basis basis = Basis::datasheet;
 };
 
-// All costs are per rank and per layer. `tokens` are the new tokens the rank computes.
+// All costs are per rank and per layer. `tokens` are the new tokens the rank computes; none = zero
+// cost. Tensor parallelism splits attention's heads and the head's columns; router, shared expert
+// and dense feed-forward parts are replicated and work on the rank's share of the tokens. Formats
+// fp8 and mxfp4 compute in fp8 where the accelerator has it, else in bf16. The constructor throws
+// InputError when the accelerator states no peak the model can compute in. model and accelerator
+// must outlive the object.
 class KernelCosts {
  public:
   KernelCosts(const MoeModel& model,
@@ -43,21 +53,15 @@ class KernelCosts {
   KernelCost head(std::int64_t tokens_with_output) const;
 
  private:
-  struct Efficiency {
-    double flops = 1, bandwidth = 1;
-    Seconds launch{};
-    Basis basis = Basis::datasheet;
-  };
-  KernelCost roofline(const std::string& kernel,
-                      Flops flops,
-                      Bytes bytes,
-                      const std::string& precision) const;
+  KernelCost roofline(const KernelWork& work) const;
+  KernelCost sum(const std::vector<KernelWork>& works) const;
+  std::string compute_precision(WeightFormat format) const;
 
   const MoeModel& model_;
   const Accelerator& accelerator_;
   Parallelism parallelism_;
   Precision precision_;
-  std::map<std::string, Efficiency> efficiency_;
+  EfficiencyTable efficiencies_;
 };
 
 }  // namespace moesim

@@ -1,0 +1,61 @@
+// Reads the calibration of the kernels and chooses the entries for one accelerator.
+#include "sim/cost/efficiency.h"
+
+#include <vector>
+
+#include "sim/core/error.h"
+#include "sim/io/files.h"
+#include "sim/io/json_reader.h"
+
+namespace moesim {
+namespace {
+
+// How well an entry suits the accelerator: 2 = its own, 1 = stands for it, 0 = another's.
+int closeness(const JsonNode& entry, const std::string& accelerator) {
+  if (entry.at("accelerator").as_string() == accelerator) return 2;
+  for (const JsonNode& name : entry.at("stands_for").items()) {
+    if (name.as_string() == accelerator) return 1;
+  }
+  return 0;
+}
+
+Efficiency read_entry(const JsonNode& entry) {
+  Efficiency efficiency;
+  efficiency.flops = entry.at("flops_efficiency").as_ratio(0.01, 1);
+  efficiency.bandwidth = entry.at("bandwidth_efficiency").as_ratio(0.01, 1);
+  efficiency.launch = entry.at("launch").as_seconds();
+  efficiency.accelerator = entry.at("accelerator").as_string();
+  efficiency.precision = entry.at("precision").as_string();
+  efficiency.basis = parse_basis(entry.at("basis").as_string());
+  return efficiency;
+}
+
+}  // namespace
+
+EfficiencyTable load_efficiencies(const std::string& accelerator) {
+  const JsonNode file = read_json_file(data_path("topologies/calibration/kernels.json"));
+  EfficiencyTable table;
+  table.accelerator = accelerator;
+  table.expert_block_rows = static_cast<int>(file.at("expert_block_rows").as_int(1, 4096));
+  const JsonNode kernels = file.at("kernels");
+  for (const std::string& kernel : kernels.keys()) {
+    const JsonNode entries = kernels.at(kernel);
+    if (entries.items().empty()) entries.fail("needs at least one entry");
+    int best = -1;
+    for (const JsonNode& entry : entries.items()) {
+      const int close = closeness(entry, accelerator);
+      if (close <= best) continue;
+      best = close;
+      table.by_kernel[kernel] = read_entry(entry);
+    }
+  }
+  return table;
+}
+
+Basis EfficiencyTable::basis(const std::string& kernel, const std::string& precision) const {
+  const Efficiency& entry = by_kernel.at(kernel);
+  const bool same = entry.accelerator == accelerator && entry.precision == precision;
+  return same ? entry.basis : weaker(entry.basis, Basis::transferred);
+}
+
+}  // namespace moesim

@@ -1,0 +1,134 @@
+// KernelCosts: work of each part, timed by roofline on one accelerator.
+#include "sim/cost/kernel_costs.h"
+
+#include <algorithm>
+
+#include "sim/core/error.h"
+
+namespace moesim {
+namespace {
+
+std::int64_t share(std::int64_t whole, int ranks) { return (whole + ranks - 1) / ranks; }
+
+}  // namespace
+
+KernelCosts::KernelCosts(const MoeModel& model,
+                         const Accelerator& accelerator,
+                         const Parallelism& parallelism,
+                         const Precision& precision)
+    : model_(model),
+      accelerator_(accelerator),
+      parallelism_(parallelism),
+      precision_(precision),
+      efficiencies_(load_efficiencies(accelerator.name)) {
+  for (const WeightFormat format : {precision_.experts, precision_.dense, WeightFormat::bf16}) {
+    const std::string needed = compute_precision(format);
+    if (accelerator_.peak.count(needed) == 0) {
+      throw InputError("accelerator \"" + accelerator_.name + "\" states no peak for " + needed +
+                       ", which weights stored in " + to_text(format) + " compute in");
+    }
+  }
+}
+
+std::string KernelCosts::compute_precision(WeightFormat format) const {
+  if (format == WeightFormat::f32) return "f32";
+  const bool small = format == WeightFormat::fp8 || format == WeightFormat::mxfp4;
+  return small && accelerator_.peak.count("fp8") != 0 ? "fp8" : "bf16";
+}
+
+KernelCost KernelCosts::roofline(const KernelWork& work) const {
+  const Efficiency& efficiency = efficiencies_.by_kernel.at(work.kernel);
+  const Seconds compute = work.flops / accelerator_.peak.at(work.precision) / efficiency.flops;
+  const Seconds memory = work.bytes / accelerator_.memory_bandwidth / efficiency.bandwidth;
+  return {work.flops, work.bytes, efficiency.launch + std::max(compute, memory),
+          efficiencies_.basis(work.kernel, work.precision)};
+}
+
+KernelCost KernelCosts::sum(const std::vector<KernelWork>& works) const {
+  std::vector<KernelCost> parts;
+  KernelCost total;
+  for (const KernelWork& work : works) {
+    parts.push_back(roofline(work));
+    total.flops += parts.back().flops;
+    total.bytes += parts.back().bytes;
+    total.time += parts.back().time;
+  }
+  total.basis = Basis::exact;
+  for (const KernelCost& part : parts) {
+    if (part.time >= 0.1 * total.time) total.basis = weaker(total.basis, part.basis);
+  }
+  return total;
+}
+
+KernelCost KernelCosts::embedding(std::int64_t tokens) const {
+  if (tokens == 0) return sum({});
+  return sum({elementwise_work(tokens, 2 * model_.hidden)});
+}
+
+KernelCost KernelCosts::attention(std::size_t layer, std::span<const BatchEntry> entries) const {
+  const AttentionShape& shape = model_.layers.at(layer).attention;
+  const AttentionInputs inputs{shape,
+                               model_.hidden,
+                               share(shape.heads, parallelism_.tensor),
+                               share(shape.kv_heads, parallelism_.tensor),
+                               precision_.dense,
+                               compute_precision(precision_.dense),
+                               precision_.kv_cache == WeightFormat::fp8 ? 1.0 : 2.0};
+  return sum(attention_work(inputs, entries));
+}
+
+KernelCost KernelCosts::router(std::int64_t tokens) const {
+  if (tokens == 0) return sum({});
+  return sum({elementwise_work(tokens, 4 * model_.hidden),
+              gemm_work(tokens, {model_.hidden, model_.experts, WeightFormat::bf16, "bf16"}),
+              elementwise_work(tokens, model_.experts + 2 * model_.top_k)});
+}
+
+KernelCost KernelCosts::expert_ffn(std::span<const std::uint32_t> copies_by_local_expert) const {
+  const auto block = static_cast<std::uint32_t>(efficiencies_.expert_block_rows);
+  double active = 0, rows = 0, padded = 0;
+  for (const std::uint32_t copies : copies_by_local_expert) {
+    if (copies == 0) continue;
+    active += 1;
+    rows += copies;
+    padded += static_cast<double>((copies + block - 1) / block) * block;
+  }
+  if (active == 0) return sum({});
+  const std::string precision = compute_precision(precision_.experts);
+  const double in = activation_bytes(precision), hidden = static_cast<double>(model_.hidden),
+               width = static_cast<double>(model_.expert_width);
+  const double weights = active * static_cast<double>(expert_parameters(model_)) *
+                         bytes_per_weight(precision_.experts);
+  // A row: in and gate + up out (bf16) of the first product, in and out (bf16) of the second.
+  const double row_bytes = hidden * in + 2 * width * 2 + width * in + hidden * 2;
+  return sum({KernelWork{"expert_gemm", Flops(padded * 6 * hidden * width),
+                         Bytes(weights + rows * row_bytes), precision}});
+}
+
+KernelCost KernelCosts::shared_expert(std::int64_t tokens) const {
+  if (tokens == 0 || model_.shared_width == 0) return sum({});
+  const std::string precision = compute_precision(precision_.dense);
+  const std::int64_t width = model_.shared_width;
+  return sum({gemm_work(tokens, {model_.hidden, 2 * width, precision_.dense, precision}),
+              elementwise_work(tokens, 3 * width),
+              gemm_work(tokens, {width, model_.hidden, precision_.dense, precision})});
+}
+
+KernelCost KernelCosts::dense_ffn(std::size_t layer, std::int64_t tokens) const {
+  const std::int64_t width = model_.layers.at(layer).dense_width;
+  if (tokens == 0 || width == 0) return sum({});
+  const std::string precision = compute_precision(precision_.dense);
+  return sum({elementwise_work(tokens, 4 * model_.hidden),
+              gemm_work(tokens, {model_.hidden, 2 * width, precision_.dense, precision}),
+              elementwise_work(tokens, 3 * width),
+              gemm_work(tokens, {width, model_.hidden, precision_.dense, precision})});
+}
+
+KernelCost KernelCosts::head(std::int64_t tokens_with_output) const {
+  if (tokens_with_output == 0) return sum({});
+  const std::int64_t columns = share(model_.vocabulary, parallelism_.tensor);
+  return sum({elementwise_work(tokens_with_output, 4 * model_.hidden),
+              gemm_work(tokens_with_output, {model_.hidden, columns, WeightFormat::bf16, "bf16"})});
+}
+
+}  // namespace moesim

@@ -1,0 +1,44 @@
+// Work of the kernels every part shares: matrix products, element-wise passes, attention's pairs.
+#include "sim/cost/kernel_work.h"
+
+#include <algorithm>
+
+namespace moesim {
+
+double activation_bytes(const std::string& precision) {
+  if (precision == "fp8") return 1;
+  return precision == "f32" ? 4 : 2;
+}
+
+KernelWork gemm_work(std::int64_t tokens, const MatrixShape& matrix, std::int64_t count) {
+  const auto m = static_cast<double>(tokens), k = static_cast<double>(matrix.inner),
+             n = static_cast<double>(matrix.outer), products = static_cast<double>(count);
+  const double output_bytes = matrix.precision == "f32" ? 4 : 2;
+  const double bytes = k * n * bytes_per_weight(matrix.format) +
+                       m * k * activation_bytes(matrix.precision) + m * n * output_bytes;
+  return {"dense_gemm", Flops(2 * m * k * n * products), Bytes(bytes * products), matrix.precision};
+}
+
+KernelWork elementwise_work(std::int64_t tokens, std::int64_t values_a_token) {
+  return {"elementwise", Flops(0), Bytes(2.0 * static_cast<double>(tokens * values_a_token)),
+          "bf16"};
+}
+
+double attention_pairs(const BatchEntry& entry, std::int64_t sliding_window) {
+  const double n = entry.new_tokens, context = entry.context;
+  const auto triangle = [](double first, double last) {  // sum of first .. last
+    return last < first ? 0.0 : (first + last) * (last - first + 1) / 2;
+  };
+  if (sliding_window == 0) return triangle(context + 1, context + n);
+  const auto window = static_cast<double>(sliding_window);
+  const double growing = std::clamp(window - context, 0.0, n);  // tokens that see all before them
+  return triangle(context + 1, context + growing) + (n - growing) * window;
+}
+
+double attended_tokens(const BatchEntry& entry, std::int64_t sliding_window) {
+  const double all = static_cast<double>(entry.context) + entry.new_tokens;
+  if (sliding_window == 0) return all;
+  return std::min(all, static_cast<double>(sliding_window) + entry.new_tokens - 1);
+}
+
+}  // namespace moesim

@@ -1,0 +1,57 @@
+// FLOPs and bytes of each kernel, before any hardware is known. Formulas: docs/models.md,
+// "Kernels".
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/core/units.h"
+#include "sim/model/moe_model.h"
+#include "sim/plan/batch.h"
+
+namespace moesim {
+
+struct KernelWork {
+  std::string kernel;  // its name in topologies/calibration/kernels.json
+  Flops flops;
+  Bytes bytes;            // device memory traffic
+  std::string precision;  // it computes in: "bf16", "fp8", "f32"
+};
+
+// A matrix: its sides, how it is stored and what it computes in.
+struct MatrixShape {
+  std::int64_t inner = 0, outer = 0;  // k, n
+  WeightFormat format = WeightFormat::bf16;
+  std::string precision = "bf16";
+};
+double activation_bytes(const std::string& precision);  // of one input element
+
+// tokens x inner times inner x outer; `count` such products in one launch (one a head).
+KernelWork gemm_work(std::int64_t tokens, const MatrixShape& matrix, std::int64_t count = 1);
+
+// A pass over `values_a_token` bf16 values a token, reads and writes together.
+KernelWork elementwise_work(std::int64_t tokens, std::int64_t values_a_token);
+
+// Query-key pairs of an entry under a causal mask: new token i sees min(context + i, window)
+// tokens.
+double attention_pairs(const BatchEntry& entry, std::int64_t sliding_window);
+// Cached tokens the entry's attention reads, its own new tokens included.
+double attended_tokens(const BatchEntry& entry, std::int64_t sliding_window);
+
+struct AttentionInputs {
+  const AttentionShape& shape;
+  std::int64_t hidden = 0;
+  std::int64_t heads = 0, kv_heads = 0;  // on this rank
+  WeightFormat format = WeightFormat::bf16;
+  std::string precision;  // of the projections; the attention kernel itself computes in bf16
+  double kv_bytes = 2;    // of one cached element
+};
+
+// Norm, projections and attention of one layer. Grouped-query attention as it is; latent attention
+// absorbed into the latent space for decode entries, expanded to heads for prefill entries.
+std::vector<KernelWork> attention_work(const AttentionInputs& inputs,
+                                       std::span<const BatchEntry> entries);
+
+}  // namespace moesim
