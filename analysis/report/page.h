@@ -10,10 +10,11 @@ namespace moesim {
 
 // One section, drawn in the order of its members; an empty member is left out.
 //
-// `chart` is an ECharts option. A function cannot stand in JSON, so a formatter is written as the
-// text "@name" and page.js puts the function in: @seconds, @bytes, @percent, @times ("1.23x"),
-// @count for axis labels and tooltip values. A "tooltip" may carry {"formatter": "@rows"}: one line
-// for each [name, text] pair of the data item's "rows". "moesim": {"height": 480} sets the pixels.
+// `chart` is an ECharts option. A function cannot stand in JSON, so a formatter (of axis labels, or
+// a tooltip's valueFormatter) is written as a text and page.js puts the function in: "@seconds",
+// "@bytes", "@percent" (of a ratio), "@times" ("1.23x"), "@count", "@unit:GiB" (the number and that
+// unit). Besides, "moesim": {"height": 480, "note": "..."} gives the chart's pixels and a line of
+// words below it.
 struct PageSection {
   std::string title;    // plain text, escaped here; empty = no heading
   std::string caption;  // plain text: the question the section answers

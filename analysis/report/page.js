@@ -14,23 +14,29 @@
   const seconds = (value) => scaled(value, [[1, 's'], [1e-3, 'ms'], [1e-6, 'us'], [1e-9, 'ns']]);
   const bytes = (value) =>
     scaled(value, [[2 ** 40, 'TiB'], [2 ** 30, 'GiB'], [2 ** 20, 'MiB'], [2 ** 10, 'KiB'], [1, 'B']]);
-  const escaped = (text) => String(text).replace(/&/g, '&amp;').replace(/</g, '&lt;').replace(/>/g, '&gt;');
-  const rows = (item) => (item.data && item.data.rows || [])
-    .map(([name, text]) => escaped(name) + ': <b>' + escaped(text) + '</b>').join('<br>');
+  const filled = (format) => (value) => value == null || value === '-' ? '-' : format(Number(value));
 
   const functions = {
-    '@seconds': (value) => value == null || value === '-' ? '-' : seconds(Number(value)),
-    '@bytes': (value) => value == null || value === '-' ? '-' : bytes(Number(value)),
-    '@percent': (value) => value == null || value === '-' ? '-' : digits(100 * value) + ' %',
-    '@times': (value) => value == null || value === '-' ? '-' : Number(value).toFixed(2) + 'x',
-    '@count': (value) => value == null || value === '-' ? '-' : Math.round(value).toLocaleString('en-US'),
-    '@rows': rows,
+    '@seconds': filled(seconds),
+    '@bytes': filled(bytes),
+    '@percent': filled((value) => digits(100 * value) + ' %'),
+    '@times': filled((value) => value.toFixed(2) + 'x'),
+    '@count': filled((value) => Math.round(value).toLocaleString('en-US')),
   };
   const with_functions = (value) => {
-    if (typeof value === 'string' && Object.hasOwn(functions, value)) return functions[value];
+    if (typeof value === 'string') {
+      if (value.startsWith('@unit:')) return filled((number) => digits(number) + ' ' + value.slice(6));
+      return Object.hasOwn(functions, value) ? functions[value] : value;
+    }
     if (Array.isArray(value)) return value.map(with_functions);
     if (value === null || typeof value !== 'object') return value;
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, with_functions(inner)]));
+  };
+  const note_below = (place, words) => {
+    const note = document.createElement('p');
+    note.className = 'caption';
+    note.textContent = words;
+    place.after(note);
   };
 
   const charts = [];
@@ -38,8 +44,10 @@
     const place = source.previousElementSibling;
     try {
       const option = with_functions(JSON.parse(source.textContent));
-      place.style.height = ((option.moesim || {}).height || 420) + 'px';
+      const { height = 420, note } = option.moesim || {};
       delete option.moesim;
+      place.style.height = height + 'px';
+      if (note) note_below(place, note);
       // At least two device pixels for one of the page: a printed canvas is as sharp as it was drawn.
       const chart = echarts.init(place, null, { devicePixelRatio: Math.max(2, window.devicePixelRatio) });
       chart.setOption({ animation: false, ...option });
