@@ -1,0 +1,66 @@
+// moesim list: every part in the catalogs and every data file the program can name.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "analysis/analysis.h"
+#include "cli/commands.h"
+#include "sim/cluster/cluster.h"
+#include "sim/model/moe_model.h"
+#include "sim/plan/all_to_all.h"
+#include "sim/plan/placement.h"
+
+namespace moesim {
+namespace {
+
+struct Listing {
+  const char* name;
+  std::function<void()> print;
+};
+
+template <class Part>
+void print_catalog() {
+  for (const auto& [name, entry] : Catalog<Part>::instance().entries())
+    fmt::print("  {:<24} {}\n", name, entry.description);
+}
+
+void print_names(const std::vector<std::string>& names) {
+  for (const std::string& name : names) fmt::print("  {}\n", name);
+}
+
+const std::vector<Listing>& listings() {
+  static const std::vector<Listing> all{
+      {"topologies", print_catalog<TopologyPart>},
+      {"placements", print_catalog<PlacementPart>},
+      {"all_to_all", print_catalog<AllToAllPart>},
+      {"charts", print_catalog<ChartPart>},
+      {"models", [] { print_names(model_names()); }},
+      {"accelerators", [] { print_names(accelerator_names()); }},
+      {"clusters", [] { print_names(cluster_preset_names()); }},
+  };
+  return all;
+}
+
+void list(const std::string& kind) {
+  std::vector<std::string> names;
+  for (const Listing& listing : listings()) {
+    names.emplace_back(listing.name);
+    if (!kind.empty() && kind != listing.name) continue;
+    fmt::print("{}\n", listing.name);
+    listing.print();
+    if (!kind.empty()) return;
+  }
+  if (!kind.empty()) throw InputError("unknown list \"" + kind + "\"" + name_help(kind, names));
+}
+
+}  // namespace
+
+void add_list(CLI::App& app) {
+  const auto kind = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand(
+      "list", "List topologies, placements, all_to_all, charts, models, accelerators, clusters");
+  command->add_option("kind", *kind, "one of them (default: all)");
+  command->callback([kind] { list(*kind); });
+}
+
+}  // namespace moesim

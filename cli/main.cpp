@@ -1,0 +1,56 @@
+// Chooses the subcommand and turns what it throws into an exit code: 0 done, 1 a check failed, 2
+// the input is wrong, 3 the machine lacks something.
+#include <fmt/format.h>
+
+#include <exception>
+#include <new>
+
+#include "cli/commands.h"
+#include "sim/core/error.h"
+#include "sim/study/study.h"
+
+namespace moesim {
+namespace {
+
+int fail(ExitCode code, const char* message) {
+  fmt::print(stderr, "moesim: {}\n", message);
+  return static_cast<int>(code);
+}
+
+int run_program(int argc, char** argv) {
+  CLI::App app("moesim: simulates clusters that run Mixture-of-Experts models");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", MOESIM_VERSION);
+  app.footer(
+      "Example: moesim run scenarios/first_run.json\n"
+      "Exit codes: 0 done, 1 the run failed a check, 2 the input is wrong, 3 the machine lacks "
+      "something.");
+  add_run(app);
+  add_check(app);
+  add_trace(app);
+  add_list(app);
+  add_worker(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::wrong_input);
+  } catch (const WorkerFailed& error) {
+    return fail(error.exit_code, error.what());
+  } catch (const InputError& error) {
+    return fail(ExitCode::wrong_input, error.what());
+  } catch (const CheckError& error) {
+    return fail(ExitCode::check_failed, error.what());
+  } catch (const MachineError& error) {
+    return fail(ExitCode::machine_lacks, error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(ExitCode::machine_lacks, "out of memory on this machine");
+  } catch (const std::exception& error) {
+    return fail(ExitCode::check_failed, error.what());
+  }
+  return 0;
+}
+
+}  // namespace
+}  // namespace moesim
+
+int main(int argc, char** argv) { return moesim::run_program(argc, argv); }
