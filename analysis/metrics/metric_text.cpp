@@ -31,13 +31,13 @@ std::string counted(int count, const std::string& word) {
 }  // namespace
 
 std::string quantity_text(double value, const std::string& unit) {
-  if (value == 0 && unit != "1") return "0 " + unit;
   if (unit == "s") return to_text(Seconds(value));
   if (unit == "B") return to_text(Bytes(value));
   if (unit == "B/s") return to_text(BytesPerSecond(value));
   if (unit == "1") return fmt::format("{:.3f}", value);
-  if (std::abs(value) >= 1000) return fmt::format("{:.0f} {}", value, unit);
-  return fmt::format("{:.3g} {}", value, unit);
+  const std::string number =
+      std::abs(value) >= 1000 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value);
+  return unit == "1/s" ? number + "/s" : number + " " + unit;
 }
 
 std::string metric_text(const Metric& metric) { return quantity_text(metric.value, metric.unit); }

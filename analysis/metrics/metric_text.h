@@ -8,7 +8,7 @@
 namespace moesim {
 
 // A value in the unit a Metric carries: "s" and "B" and "B/s" get a prefix ("48.1 us", "12.3 GiB"),
-// "1" is a ratio with three decimals, any other unit follows the number.
+// "1" is a ratio with three decimals, "1/s" a rate ("812/s"), any other unit follows the number.
 std::string quantity_text(double value, const std::string& unit);
 std::string metric_text(const Metric& metric);
 std::string band_text(const Metric& metric);     // "1.10 ms to 3.31 ms"

@@ -1,0 +1,205 @@
+// The report of a study: what the figures rest on, the question, the answer in three sentences, the
+// table, the charts, and what a reader needs to trust and repeat it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analysis/analysis.h"
+#include "analysis/compare/comparison.h"
+#include "analysis/metrics/metric_text.h"
+#include "analysis/report/page.h"
+#include "sim/core/units.h"
+
+namespace moesim {
+namespace {
+
+std::string list_html(const std::vector<std::string>& lines) {
+  std::string html = "<ul>\n";
+  for (const std::string& line : lines) html += "<li>" + escape_html(line) + "</li>\n";
+  return html + "</ul>\n";
+}
+
+// What fills the step when there is nothing to compare it with.
+std::string single_answer(const PointResult& point) {
+  return fmt::format("A step takes {}: dispatch {}, combine {}, compute {} on the critical path.",
+                     metric_cell(point, "step_time"), metric_cell(point, "dispatch"),
+                     metric_cell(point, "combine"), metric_cell(point, "compute"));
+}
+
+std::string straggler_answer(const PointResult& point) {
+  if (point.straggler < 0) return "No rank holds the others up.";
+  return fmt::format("With {} the others wait most for rank {}: {}.", point.label, point.straggler,
+                     point.straggler_cause);
+}
+
+std::string memory_answer(const StudyResult& study) {
+  const PointResult* tightest = &study.points.front();
+  for (const PointResult& point : study.points)
+    if (point.memory.headroom < tightest->memory.headroom) tightest = &point;
+  const MemoryResult& memory = tightest->memory;
+  if (!memory.fits) return fmt::format("{} does not fit: {}.", tightest->label, memory.verdict);
+  return fmt::format("Memory suffices: the fullest GPU is rank {} under {}, with {} of {} left.",
+                     memory.worst_rank, tightest->label, to_text(Bytes(memory.headroom)),
+                     to_text(Bytes(memory.capacity)));
+}
+
+std::string answer_html(const StudyResult& study) {
+  const std::optional<std::size_t> best = best_point(study);
+  const std::vector<Comparison> comparisons = compare_points(study);
+  std::vector<std::string> sentences;
+  if (!best) {
+    sentences.emplace_back("No plan ran.");
+  } else {
+    sentences.push_back(comparisons.empty() ? single_answer(study.points[*best])
+                                            : comparison_text(study, comparisons.back()));
+    sentences.push_back(straggler_answer(study.points[*best]));
+  }
+  sentences.push_back(memory_answer(study));
+  std::string html = "<div class=\"answer\">\n";
+  for (std::string& sentence : sentences) {
+    if (sentence.ends_with("..")) sentence.pop_back();  // a cause that brought its own full stop
+    html += "<p>" + escape_html(sentence) + "</p>\n";
+  }
+  return html + "</div>\n";
+}
+
+std::string figure_cell(const PointResult& point, const std::string& name, bool best) {
+  const Metric* metric = find_metric(point, name);
+  if (metric == nullptr) return "<td>-</td>";
+  std::string band;
+  if (metric->high > metric->low)
+    band = fmt::format("<span class=\"band\">{}</span>", escape_html(band_text(*metric)));
+  return fmt::format("<td data-value=\"{}\"{} title=\"{}\">{}{}</td>", metric->value,
+                     best ? " class=\"best\"" : "", escape_html("basis: " + to_text(metric->basis)),
+                     escape_html(metric_text(*metric)), band);
+}
+
+std::string description_of(const StudyResult& study, const std::string& name) {
+  for (const PointResult& point : study.points)
+    for (const NamedMetric& named : point.metrics)
+      if (named.name == name) return named.description;
+  return "";
+}
+
+std::string table_html(const StudyResult& study) {
+  const std::vector<std::pair<std::string, std::string>> figures{
+      {"step_time", "step time"},       {"dispatch", "dispatch"},
+      {"combine", "combine"},           {"compute", "compute"},
+      {"balancedness", "balancedness"}, {"tokens_per_second_per_gpu", "tokens/s per GPU"}};
+  const auto head = [](const std::string& name, const std::string& tip) {
+    return fmt::format("<th title=\"{}\"><button>{}</button></th>", escape_html(tip), name);
+  };
+  std::string html = "<div class=\"scroll\"><table class=\"sortable\">\n<thead><tr>";
+  html += head("plan", "the varied values");
+  for (const auto& [name, title] : figures) html += head(title, description_of(study, name));
+  html += head("memory headroom", "room left on the fullest GPU");
+  html += head("straggler and its cause", "the rank the others wait for most") + "</tr></thead>\n";
+  html += "<tbody>\n";
+  const std::optional<std::size_t> best = best_point(study);
+  for (std::size_t i = 0; i < study.points.size(); ++i) {
+    const PointResult& point = study.points[i];
+    html += "<tr><td>" + escape_html(point.label) + "</td>";
+    for (const auto& figure : figures)
+      html += figure_cell(point, figure.first, best == i && figure.first == "step_time");
+    html += fmt::format("<td data-value=\"{}\">{}</td>", point.memory.headroom,
+                        escape_html(to_text(Bytes(point.memory.headroom))));
+    html += fmt::format("<td class=\"words{}\">{}</td></tr>\n", point.ran ? "" : " failed",
+                        escape_html(straggler_text(point)));
+  }
+  return html + "</tbody>\n</table></div>\n";
+}
+
+std::vector<std::string> comparison_lines(const StudyResult& study) {
+  std::vector<std::string> lines;
+  for (const Comparison& comparison : compare_points(study)) {
+    const std::string certainty = certainty_text(study, comparison);
+    lines.push_back(comparison_text(study, comparison) + (certainty.empty() ? "" : " ") +
+                    certainty);
+  }
+  return lines;
+}
+
+std::vector<PageSection> chart_sections(const StudyResult& study) {
+  std::vector<ChartPart> parts;
+  for (const auto& entry : Catalog<ChartPart>::instance().entries())
+    parts.push_back(entry.second.part);
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const ChartPart& a, const ChartPart& b) { return a.order < b.order; });
+  std::vector<PageSection> sections;
+  for (const ChartPart& part : parts) {
+    const nlohmann::json option = part.option(study);
+    if (option.is_null()) continue;
+    PageSection section;
+    section.title = part.title;
+    section.caption = part.question;
+    section.chart = option;
+    sections.push_back(section);
+  }
+  return sections;
+}
+
+PageSection checks_section(const StudyResult& study) {
+  PageSection section;
+  section.title = "Checks and fidelity";
+  section.caption = "Laws every run is held to; " + checks_text(study) + ".";
+  section.html = "<ul class=\"checks\">\n";
+  for (const PointResult& point : study.points) {
+    section.html += fmt::format("<li><b>{}</b>, fidelity {}</li>\n", escape_html(point.label),
+                                escape_html(point.ran ? point.fidelity : "none, it did not run"));
+    for (const CheckResult& check : point.checks)
+      section.html += fmt::format("<li class=\"{}\">{}</li>\n", check.passed ? "passed" : "failed",
+                                  escape_html(check.law));
+  }
+  section.html += "</ul>\n";
+  return section;
+}
+
+PageSection reproduce_section(const StudyResult& study) {
+  PageSection section;
+  section.title = "How to reproduce";
+  section.caption = "The same command on the same inputs gives the same figures to the last bit.";
+  section.text = "./moesim run " + study.file;
+  section.html = "<div class=\"scroll\"><table class=\"facts\">\n";
+  const auto row = [&section](const std::string& name, const std::string& value) {
+    section.html += fmt::format("<tr><td>{}</td><td><code>{}</code></td></tr>\n", escape_html(name),
+                                escape_html(value));
+  };
+  std::vector<std::pair<std::string, std::string>> seen;
+  for (const PointResult& point : study.points) {
+    std::vector<std::pair<std::string, std::string>> facts = point.inputs;
+    facts.emplace_back("seed", std::to_string(point.seed));
+    for (const auto& fact : facts) {
+      if (std::find(seen.begin(), seen.end(), fact) != seen.end()) continue;
+      seen.push_back(fact);
+      row(fact.first, fact.second);
+    }
+  }
+  for (const PointResult& point : study.points) row("key of " + point.label, point.key);
+  section.html += "</table></div>\n";
+  return section;
+}
+
+}  // namespace
+
+std::string html_report(const StudyResult& study) {
+  if (study.points.empty()) return html_page(study.name, "", {});
+  PageSection answer;
+  answer.html = fmt::format("<p class=\"meta\">{}</p>\n", escape_html(setting_text(study))) +
+                answer_html(study);
+  PageSection plans;
+  plans.title = "The plans";
+  plans.caption = "Below each figure its band. A click on a column's head sorts.";
+  plans.html = table_html(study) + list_html(comparison_lines(study));
+  PageSection notes;
+  notes.title = "What to keep in mind";
+  notes.html = list_html(distinct_notes(study));
+
+  std::vector<PageSection> sections{answer, plans};
+  if (!distinct_notes(study).empty()) sections.push_back(notes);
+  for (const PageSection& section : chart_sections(study)) sections.push_back(section);
+  sections.push_back(checks_section(study));
+  sections.push_back(reproduce_section(study));
+  return html_page(study.name, weakest_basis_text(study), sections);
+}
+
+}  // namespace moesim
