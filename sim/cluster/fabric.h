@@ -2,7 +2,16 @@
 // .cpp in topologies/ that calls connect() in loops, gives a route, and registers a TopologyPart.
 #pragma once
 
+// Boost 1.74's graphs are copied where they could be moved, and g++ 12 then takes their iterators
+// for uninitialised.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#endif
 #include <boost/graph/adjacency_list.hpp>
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 #include <cstdint>
 #include <functional>
 #include <string>

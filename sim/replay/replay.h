@@ -38,8 +38,8 @@ struct Timeline {
 Timeline replay(const StepGraph& graph, const Cluster& cluster, Fidelity fidelity);
 
 // Conservation and bounds, for every run; throws CheckError naming task, law and numbers.
-// - bytes sent = bytes received in every exchange; at every device of the fabric what enters plus
-//   what is sent equals what leaves plus what is received; with flows kept, link bytes = flows
+// - bytes sent = bytes received in every exchange; a GPU's cables carry what it sends and receives
+//   and a switch passes on all it gets; with flows kept, link bytes = flows on their routes
 // - token copies of the layers' loads = what the routing implies
 // - tasks of a rank follow one another, last as long as their cost says, and an exchange ends on no
 //   rank before all have started it

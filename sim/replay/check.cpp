@@ -1,0 +1,238 @@
+// The laws every replay must keep. They use the step, the times and the fabric's links, never the
+// code that made them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/range/iterator_range.hpp>
+#include <cmath>
+#include <numeric>
+
+#include "sim/replay/replay.h"
+#include "sim/replay/step_graph_shape.h"
+
+namespace moesim {
+namespace {
+
+constexpr double kTolerance = 1e-9;  // relative: sums of doubles in different orders
+// `flows` above some thousand flows lets the engine round to a millionth of the exchange an event.
+constexpr double kRateTolerance = 1e-4;
+
+struct Wire {
+  std::size_t from, to, link;
+};
+
+struct Checked {
+  const StepGraph& graph;
+  const Timeline& timeline;
+  const Fabric& fabric;
+  std::vector<Wire> wires;
+
+  std::size_t ranks() const { return static_cast<std::size_t>(graph.ranks); }
+  const Exchange& exchange(std::size_t task) const {
+    return graph.exchanges[static_cast<std::size_t>(graph.tasks[task].exchange)];
+  }
+  std::string name(std::size_t task) const {
+    return fmt::format("task {} ({}, layer {})", task, to_text(graph.tasks[task].kind),
+                       graph.tasks[task].layer);
+  }
+};
+
+[[noreturn]] void broken(const std::string& where, const std::string& law) {
+  throw CheckError(where + ": " + law);
+}
+
+bool equal(double a, double b, double scale) {
+  return std::abs(a - b) <= kTolerance * std::max(scale, 1e-300);
+}
+
+double sum(const std::vector<Bytes>& amounts) {
+  return std::accumulate(amounts.begin(), amounts.end(), Bytes{}).value;
+}
+
+void check_bytes(const Checked& step, std::size_t task) {
+  const Exchange& exchange = step.exchange(task);
+  const double sent = sum(exchange.sent), received = sum(exchange.received);
+  if (!equal(sent, received, sent))
+    broken(step.name(task), fmt::format("{} B sent but {} B received", sent, received));
+}
+
+// A GPU's cables carry what it sends and receives; a switch passes on all it gets.
+void check_devices(const Checked& step, std::size_t task) {
+  const Exchange& exchange = step.exchange(task);
+  std::vector<double> in(boost::num_vertices(step.fabric.graph)), out(in.size());
+  for (const Wire& wire : step.wires) {
+    out[wire.from] += exchange.link_bytes[wire.link].value;
+    in[wire.to] += exchange.link_bytes[wire.link].value;
+  }
+  const double scale = sum(exchange.sent);
+  const auto ranks = static_cast<std::size_t>(step.fabric.ranks);
+  for (std::size_t device = 0; device < in.size(); ++device) {
+    const bool sends = device < step.ranks();
+    const double expected_out =
+        device >= ranks ? in[device] : (sends ? exchange.sent[device].value : 0);
+    const double expected_in =
+        device >= ranks ? in[device] : (sends ? exchange.received[device].value : 0);
+    if (!equal(out[device], expected_out, scale) || !equal(in[device], expected_in, scale))
+      broken(step.name(task),
+             fmt::format("{}: links carry {} B out and {} B in, expected {} and {}",
+                         step.fabric.graph[device].name, out[device], in[device], expected_out,
+                         expected_in));
+  }
+}
+
+void check_flows(const Checked& step, std::size_t task) {
+  const Exchange& exchange = step.exchange(task);
+  std::vector<double> carried(step.fabric.links.size()), sent(step.ranks());
+  std::vector<LinkId> path;
+  for (const Flow& flow : exchange.flows) {
+    if (flow.source == flow.destination) continue;
+    path.clear();
+    step.fabric.route(flow.source, flow.destination, 0, path);
+    for (const LinkId link : path) carried[index(link)] += flow.bytes.value;
+    sent[index(flow.source)] += flow.bytes.value;
+  }
+  const double scale = sum(exchange.sent);
+  for (std::size_t rank = 0; rank < sent.size(); ++rank) {
+    if (!equal(sent[rank], exchange.sent[rank].value, scale))
+      broken(step.name(task), fmt::format("flows of rank {} carry {} B, it sends {} B", rank,
+                                          sent[rank], exchange.sent[rank].value));
+  }
+  for (std::size_t link = 0; link < carried.size(); ++link) {
+    if (!equal(carried[link], exchange.link_bytes[link].value, scale))
+      broken(step.name(task),
+             fmt::format("flows put {} B on link \"{}\", its load says {} B", carried[link],
+                         step.fabric.links[link].name, exchange.link_bytes[link].value));
+  }
+}
+
+// All bytes of an exchange move between its first start and its last end.
+void check_rates(const Checked& step, std::size_t task) {
+  const Exchange& exchange = step.exchange(task);
+  double start = step.timeline.at(task, 0).start.count(), end = 0;
+  for (int rank = 0; rank < step.graph.ranks; ++rank) {
+    start = std::min(start, step.timeline.at(task, rank).start.count());
+    end = std::max(end, step.timeline.at(task, rank).end.count());
+  }
+  const auto at_least = [&](double until, Seconds least, const std::string& what) {
+    if (until - start < least.count() * (1 - kRateTolerance) - kTolerance * until)
+      broken(step.name(task),
+             fmt::format("took {} s, but {} needs {} s", until - start, what, least.count()));
+  };
+  at_least(end, exchange.port_bound, "its busiest port");
+  at_least(end, exchange.bisection_bound, "the bisection");
+  for (const Wire& wire : step.wires) {
+    const Link& link = step.fabric.links[wire.link];
+    const bool into_rank = wire.to < step.ranks();
+    at_least(into_rank ? step.timeline.at(task, static_cast<int>(wire.to)).end.count() : end,
+             exchange.link_bytes[wire.link] / link.bandwidth, "link \"" + link.name + "\"");
+  }
+}
+
+void check_ready(const Checked& step, std::size_t task) {
+  const double ready = step.timeline.ready[task].count();
+  const double slack = kTolerance * step.timeline.makespan.count();
+  double last_start = 0;
+  for (int rank = 0; rank < step.graph.ranks; ++rank) {
+    last_start = std::max(last_start, step.timeline.at(task, rank).start.count());
+    if (step.timeline.at(task, rank).end.count() < ready - slack)
+      broken(step.name(task), fmt::format("rank {} ended at {} s, before all had started at {} s",
+                                          rank, step.timeline.at(task, rank).end.count(), ready));
+  }
+  if (std::abs(last_start - ready) > slack)
+    broken(step.name(task),
+           fmt::format("ready at {} s, but the last rank started at {} s", ready, last_start));
+}
+
+void check_order(const Checked& step) {
+  const double slack = kTolerance * step.timeline.makespan.count();
+  double last = 0;
+  for (int rank = 0; rank < step.graph.ranks; ++rank) {
+    double before = 0;
+    for (std::size_t task = 0; task < step.graph.tasks.size(); ++task) {
+      const double start = step.timeline.at(task, rank).start.count();
+      const double end = step.timeline.at(task, rank).end.count();
+      if (std::abs(start - before) > slack || end < start)
+        broken(step.name(task),
+               fmt::format("on rank {} from {} s to {} s, the task before ended at {} s", rank,
+                           start, end, before));
+      const Task& one = step.graph.tasks[task];
+      if (one.exchange < 0 &&
+          std::abs(end - start - one.by_rank[static_cast<std::size_t>(rank)].count()) > slack)
+        broken(step.name(task),
+               fmt::format("took {} s on rank {}, its cost is {} s", end - start, rank,
+                           one.by_rank[static_cast<std::size_t>(rank)].count()));
+      before = end;
+    }
+    last = std::max(last, before);
+  }
+  if (std::abs(last - step.timeline.makespan.count()) > slack)
+    broken("step", fmt::format("makespan {} s, last task ends at {} s",
+                               step.timeline.makespan.count(), last));
+}
+
+std::int64_t check_copies(const StepGraph& graph) {
+  std::int64_t copies = 0;
+  for (const MoeLayerLoad& load : graph.loads) {
+    const auto total = [](const std::vector<std::uint32_t>& counts) {
+      return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+    };
+    const std::int64_t by_expert = total(load.by_expert), by_rank = total(load.by_rank);
+    if (by_expert != by_rank)
+      broken(fmt::format("layer {}", load.layer),
+             fmt::format("experts get {} token copies, ranks {}", by_expert, by_rank));
+    copies += by_expert;
+  }
+  if (copies != graph.routed_copies)
+    broken("step", fmt::format("layers hold {} token copies, the routing implies {}", copies,
+                               graph.routed_copies));
+  return copies;
+}
+
+}  // namespace
+
+CheckReport check_step(const StepGraph& graph, const Timeline& timeline, const Cluster& cluster) {
+  check_step_graph(graph, cluster, Fidelity::bound);
+  if (timeline.ranks != graph.ranks || timeline.ready.size() != graph.tasks.size() ||
+      timeline.intervals.size() != graph.tasks.size() * static_cast<std::size_t>(graph.ranks))
+    broken("timeline", "is not of this step: other ranks or tasks");
+  Checked step{graph, timeline, cluster.fabric, {}};
+  for (const auto edge : boost::make_iterator_range(boost::edges(cluster.fabric.graph)))
+    step.wires.push_back({boost::source(edge, cluster.fabric.graph),
+                          boost::target(edge, cluster.fabric.graph),
+                          index(cluster.fabric.graph[edge])});
+
+  const std::int64_t copies = check_copies(graph);
+  check_order(step);
+  std::size_t exchanges = 0, with_flows = 0;
+  Bytes bytes;
+  for (std::size_t task = 0; task < graph.tasks.size(); ++task) {
+    if (graph.tasks[task].exchange < 0) continue;
+    check_bytes(step, task);
+    check_devices(step, task);
+    if (!step.exchange(task).flows.empty()) {
+      check_flows(step, task);
+      ++with_flows;
+    }
+    check_ready(step, task);
+    check_rates(step, task);
+    ++exchanges;
+    bytes += Bytes(sum(step.exchange(task).sent));
+  }
+  CheckReport report;
+  report.passed = {
+      fmt::format("{} exchanges: {} sent = received, at each rank and device", exchanges,
+                  to_text(bytes)),
+      fmt::format("{} token copies in {} MoE layers = what the routing implies", copies,
+                  graph.loads.size()),
+      fmt::format("{} exchanges: none faster than its ports, links or bisection, none ended "
+                  "before all had started",
+                  exchanges),
+      fmt::format("{} tasks on {} ranks: in order, each as long as its cost", graph.tasks.size(),
+                  graph.ranks)};
+  if (with_flows > 0)
+    report.passed.push_back(
+        fmt::format("{} exchanges: link bytes = the flows' on their routes", with_flows));
+  return report;
+}
+
+}  // namespace moesim

@@ -1,0 +1,76 @@
+// Shape and range of everything a replay reads.
+#include "sim/replay/step_graph_shape.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace moesim {
+namespace {
+
+bool all_durations(const std::vector<Seconds>& times, std::size_t ranks) {
+  return times.size() == ranks && std::all_of(times.begin(), times.end(), [](Seconds time) {
+           return std::isfinite(time.count()) && time.count() >= 0;
+         });
+}
+
+bool all_amounts(const std::vector<Bytes>& amounts, std::size_t size) {
+  return amounts.size() == size && std::all_of(amounts.begin(), amounts.end(), [](Bytes amount) {
+           return std::isfinite(amount.value) && amount.value >= 0;
+         });
+}
+
+void expect(bool holds, const std::string& where, const char* what) {
+  if (!holds) throw CheckError(where + ": " + what);
+}
+
+void check_exchange(const Exchange& exchange,
+                    const Fabric& fabric,
+                    std::size_t ranks,
+                    const std::string& where) {
+  for (const auto* amounts : {&exchange.sent, &exchange.received, &exchange.kept})
+    expect(all_amounts(*amounts, ranks), where, "bytes of each rank must be finite, not negative");
+  expect(all_amounts(exchange.link_bytes, fabric.links.size()), where,
+         "bytes of each link must be finite, not negative");
+  for (const auto* times : {&exchange.transfer, &exchange.latency, &exchange.message_time})
+    expect(all_durations(*times, ranks), where, "times of each rank must be finite, not negative");
+  expect(exchange.fixed.count() >= 0 && std::isfinite(exchange.fixed.count()), where,
+         "fixed time must be finite, not negative");
+  expect(exchange.efficiency > 0 && exchange.efficiency <= 1, where,
+         "efficiency must be in (0, 1]");
+  for (const Flow& flow : exchange.flows)
+    expect(index(flow.source) < ranks && index(flow.destination) < ranks &&
+               std::isfinite(flow.bytes.value) && flow.bytes.value >= 0,
+           where, "flows must join ranks of the step and carry finite bytes");
+}
+
+}  // namespace
+
+void check_step_graph(const StepGraph& graph, const Cluster& cluster, Fidelity fidelity) {
+  expect(graph.ranks >= 1 && graph.ranks <= cluster.ranks(),
+         fmt::format("step of {} ranks on {} GPUs", graph.ranks, cluster.ranks()),
+         "a step needs at least one rank and no more ranks than GPUs");
+  const auto ranks = static_cast<std::size_t>(graph.ranks);
+  for (std::size_t task = 0; task < graph.tasks.size(); ++task) {
+    const Task& one = graph.tasks[task];
+    const std::string where = fmt::format("task {} ({})", task, to_text(one.kind));
+    if (one.exchange < 0) {
+      expect(all_durations(one.by_rank, ranks), where, "needs a time for each rank");
+      continue;
+    }
+    expect(static_cast<std::size_t>(one.exchange) < graph.exchanges.size(), where,
+           "names an exchange the step does not have");
+  }
+  for (std::size_t i = 0; i < graph.exchanges.size(); ++i) {
+    const Exchange& exchange = graph.exchanges[i];
+    const std::string where = fmt::format("exchange {}", i);
+    check_exchange(exchange, cluster.fabric, ranks, where);
+    const bool sends = std::any_of(exchange.sent.begin(), exchange.sent.end(),
+                                   [](Bytes bytes) { return bytes.value > 0; });
+    expect(fidelity == Fidelity::bound || !sends || !exchange.flows.empty(), where,
+           "sends bytes but kept no flows; build the step with keep_flows");
+  }
+}
+
+}  // namespace moesim
