@@ -22,6 +22,7 @@ struct AttentionShape {
   std::int64_t sliding_window = 0;  // tokens attended to; 0 = all
   bool qkv_bias = false, output_bias = false, sinks = false;
   std::int64_t qk_norm_width = 0;  // weights of query and key norm together; 0 = none
+  friend bool operator==(const AttentionShape&, const AttentionShape&) = default;
 };
 
 struct LayerShape {

@@ -43,10 +43,14 @@ struct ExchangeTraffic {
   double messages_per_peer = 0;  // and for each other rank, whatever it sends
 };
 
-// Constants of the time model t = fixed + max(messages x per_message, transfer) (docs/models.md),
-// by reach.
+// Bytes of one row of `hidden` values: bf16 2 h, fp8 h + 4 a started block of 128.
+double row_bytes(std::int64_t hidden, PayloadFormat format);
+
+// Constants of the time model t = fixed + per_expert x experts + path latency + max(messages x
+// per_message, transfer / efficiency) (docs/models.md, "All-to-all"), by reach.
 struct ExchangeTiming {
   Seconds fixed{};        // launch, notify, synchronisation
+  Seconds per_expert{};   // kernel work for each physical expert of the EP group
   Seconds per_message{};  // issue time of one message
   double efficiency = 1;  // reached share of line rate, 0..1
   Basis basis = Basis::datasheet;
@@ -58,9 +62,10 @@ struct AllToAllPart {
   std::function<Bytes(const ExchangeShape&)> buffer_bytes;  // per rank, as the algorithm allocates
 };
 
-// Constants of `algorithm` ("deepep_low_latency") and direction ("dispatch" | "combine") for
-// exchanges that stay in one node
-// (`within_node`) or cross nodes; from topologies/calibration/all_to_all.json.
+// Constants of `algorithm` ("deepep_low_latency"; direction "dispatch" or "combine") or of
+// "nccl_tensor_parallel" (direction "reduce_scatter" or "all_gather"), for exchanges that stay in
+// one node (`within_node`) or cross nodes; from topologies/calibration/all_to_all.json. InputError
+// where the file has no such entry.
 ExchangeTiming exchange_timing(const std::string& algorithm,
                                const std::string& direction,
                                bool within_node);

@@ -14,6 +14,8 @@
 
 namespace moesim {
 
+class FabricPaths;
+
 enum class TaskKind {
   embedding,
   attention,
@@ -87,9 +89,15 @@ struct StepInputs {
   const KernelCosts& costs;
   bool keep_flows = false;
   int threads = 2;
+  const FabricPaths* paths = nullptr;  // of cluster.fabric, for many steps; null = made here
 };
 
-// model MoE layer i replays trace layer i % trace.moe_layers().
+// Model MoE layer i replays trace layer i % trace.moe_layers(). Under tensor parallelism t a DP
+// rank's tokens are dealt over its t ranks one by one: attention and embedding see all of them,
+// every other kernel the rank's own share, with a reduce-scatter between and an all-gather after
+// each layer. The head computes one token of a prefill entry (its last) and all of a decode entry.
+// The result does not depend on `threads`. InputError: a trace whose experts or top_k are not the
+// model's, an expert id out of range, more ranks than the cluster has, an unknown algorithm.
 StepGraph build_step(const StepInputs& inputs, const Batch& batch);
 
 }  // namespace moesim

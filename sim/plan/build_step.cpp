@@ -1,0 +1,194 @@
+// One forward step as tasks in the order every rank runs them.
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+
+#include "sim/plan/moe_layers.h"
+#include "sim/plan/tensor_exchanges.h"
+
+namespace moesim {
+namespace {
+
+void check_inputs(const StepInputs& inputs, const Batch& batch) {
+  const ShardingPlan& plan = inputs.plan;
+  const TraceHeader& header = inputs.trace.header;
+  const auto refuse = [&](const std::string& what, std::int64_t of_trace, std::int64_t of_model) {
+    throw InputError("the trace of " + header.model + " has " + what + " " +
+                     std::to_string(of_trace) + ", the model " + inputs.model.name + " " +
+                     std::to_string(of_model) + "; they must be equal");
+  };
+  if (header.experts != inputs.model.experts)
+    refuse("experts", header.experts, inputs.model.experts);
+  if (header.top_k != inputs.model.top_k) refuse("top_k", header.top_k, inputs.model.top_k);
+  if (inputs.trace.moe_layers() == 0)
+    throw InputError("the trace of " + header.model + " has no MoE layer");
+  if (plan.parallelism.ranks > inputs.cluster.ranks())
+    throw InputError("the plan has " + std::to_string(plan.parallelism.ranks) +
+                     " ranks, the cluster " + std::to_string(inputs.cluster.ranks()));
+  if (plan.overlap != "none")
+    throw InputError("plan.overlap: unknown overlap \"" + plan.overlap + "\"; valid: none");
+  const auto groups = static_cast<std::size_t>(plan.parallelism.data());
+  if (batch.rows.size() != groups || batch.by_rank.size() != groups)
+    throw std::logic_error("the batch was made for another number of DP ranks than the plan's");
+  if (plan.placement.size() != inputs.trace.moe_layers())
+    throw std::logic_error("the plan's placement has another number of layers than the trace");
+}
+
+// Adds the tasks of a step one after another.
+class StepBuilder {
+ public:
+  StepBuilder(const StepInputs& inputs, const Batch& batch, const FabricPaths& paths)
+      : inputs_(inputs), batch_(batch), tensor_(inputs, batch, paths) {
+    graph_.ranks = inputs.plan.parallelism.ranks;
+    graph_.tokens = static_cast<std::int64_t>(batch.tokens());
+  }
+
+  StepGraph build(std::vector<MoeLayerWork> works) {
+    const KernelCosts& costs = inputs_.costs;
+    add(of_groups(TaskKind::embedding, [&](std::size_t group) {
+      return costs.embedding(static_cast<std::int64_t>(batch_.rows[group].size()));
+    }));
+    router_ = of_ranks(TaskKind::router, [&](std::int64_t tokens) { return costs.router(tokens); });
+    shared_ = of_ranks(TaskKind::shared_expert,
+                       [&](std::int64_t tokens) { return costs.shared_expert(tokens); });
+    const std::size_t moe_layers = inputs_.model.moe_layers().size();
+    std::size_t moe_layer = 0;
+    for (std::size_t layer = 0; layer < inputs_.model.layers.size(); ++layer) {
+      layer_ = static_cast<int>(layer);
+      add_attention(layer);
+      if (inputs_.model.layers[layer].ffn == FfnKind::moe) {
+        add_moe(works[moe_layer % works.size()], moe_layer + works.size() >= moe_layers);
+        ++moe_layer;
+      } else {
+        add(of_ranks(TaskKind::dense_ffn,
+                     [&](std::int64_t tokens) { return costs.dense_ffn(layer, tokens); }));
+      }
+      if (tensor_.needed()) add_exchange(TaskKind::tensor_gather, tensor_.gather());
+    }
+    layer_ = -1;
+    add_head();
+    return std::move(graph_);
+  }
+
+ private:
+  void add(Task task) {
+    task.layer = layer_;
+    graph_.tasks.push_back(std::move(task));
+  }
+
+  void add_exchange(TaskKind kind, Exchange exchange) {
+    Task task;
+    task.kind = kind;
+    task.basis = exchange.basis;
+    task.exchange = static_cast<int>(graph_.exchanges.size());
+    graph_.exchanges.push_back(std::move(exchange));
+    add(std::move(task));
+  }
+
+  // The same time on all ranks of a DP rank's tensor-parallel group.
+  template <class Cost>
+  Task of_groups(TaskKind kind, const Cost& cost_of) const {
+    Task task;
+    task.kind = kind;
+    task.basis = Basis::exact;
+    for (std::size_t group = 0; group < batch_.rows.size(); ++group) {
+      const KernelCost cost = cost_of(group);
+      task.by_rank.insert(task.by_rank.end(),
+                          static_cast<std::size_t>(inputs_.plan.parallelism.tensor), cost.time);
+      task.basis = weaker(task.basis, cost.basis);
+    }
+    return task;
+  }
+
+  // A kernel that works on the tokens dealt to each rank; equal counts are costed once.
+  template <class Cost>
+  Task of_ranks(TaskKind kind, const Cost& cost_of) const {
+    Task task;
+    task.kind = kind;
+    task.basis = Basis::exact;
+    std::map<std::int64_t, KernelCost> known;
+    for (const std::uint32_t tokens : tensor_.tokens_of_rank()) {
+      const auto found = known.find(tokens);
+      const KernelCost cost = found != known.end()
+                                  ? found->second
+                                  : known.emplace(tokens, cost_of(tokens)).first->second;
+      task.by_rank.push_back(cost.time);
+      task.basis = weaker(task.basis, cost.basis);
+    }
+    return task;
+  }
+
+  void add_attention(std::size_t layer) {
+    const AttentionShape& shape = inputs_.model.layers[layer].attention;
+    const auto same = [&](const auto& known) { return known.first == shape; };
+    auto found = std::find_if(attention_.begin(), attention_.end(), same);
+    if (found == attention_.end()) {
+      attention_.emplace_back(shape, of_groups(TaskKind::attention, [&](std::size_t group) {
+                                return inputs_.costs.attention(layer, batch_.by_rank[group]);
+                              }));
+      found = attention_.end() - 1;
+    }
+    add(found->second);
+    if (tensor_.needed()) add_exchange(TaskKind::tensor_reduce, tensor_.reduce());
+  }
+
+  // `last`: no later model layer replays this trace layer, so its vectors need no copy.
+  void add_moe(MoeLayerWork& replayed, bool last) {
+    MoeLayerWork work = last ? std::move(replayed) : replayed;
+    work.load.layer = layer_;
+    graph_.routed_copies += work.routed_choices;
+    graph_.loads.push_back(std::move(work.load));
+    add(router_);
+    if (inputs_.model.shared_width > 0) add(shared_);
+    add_exchange(TaskKind::dispatch, std::move(work.dispatch));
+    Task experts;
+    experts.kind = TaskKind::expert_ffn;
+    experts.by_rank = std::move(work.expert_ffn);
+    experts.basis = work.basis;
+    add(std::move(experts));
+    add_exchange(TaskKind::combine, std::move(work.combine));
+  }
+
+  void add_head() {
+    const auto tensor = static_cast<std::size_t>(inputs_.plan.parallelism.tensor);
+    Task task;
+    task.kind = TaskKind::head;
+    task.basis = Basis::exact;
+    for (const std::vector<BatchEntry>& entries : batch_.by_rank) {
+      std::size_t outputs = 0;
+      for (const BatchEntry& entry : entries)
+        outputs += entry.phase == Phase::prefill ? 1 : static_cast<std::size_t>(entry.new_tokens);
+      for (std::size_t member = 0; member < tensor; ++member) {
+        const KernelCost cost =
+            inputs_.costs.head(static_cast<std::int64_t>((outputs + tensor - 1 - member) / tensor));
+        task.by_rank.push_back(cost.time);
+        task.basis = weaker(task.basis, cost.basis);
+      }
+    }
+    add(std::move(task));
+  }
+
+  const StepInputs& inputs_;
+  const Batch& batch_;
+  TensorExchanges tensor_;
+  StepGraph graph_;
+  int layer_ = -1;
+  Task router_, shared_;
+  std::vector<std::pair<AttentionShape, Task>> attention_;  // by distinct shape
+};
+
+}  // namespace
+
+StepGraph build_step(const StepInputs& inputs, const Batch& batch) {
+  check_inputs(inputs, batch);
+  std::optional<FabricPaths> own;
+  const FabricPaths& paths =
+      inputs.paths != nullptr ? *inputs.paths : own.emplace(inputs.cluster.fabric);
+  const std::size_t layers = std::min(inputs.trace.moe_layers(), inputs.model.moe_layers().size());
+  auto works = work_moe_layers(inputs, batch, paths, layers);
+  return StepBuilder(inputs, batch, paths).build(std::move(works));
+}
+
+}  // namespace moesim

@@ -1,0 +1,28 @@
+// Token copies become an Exchange: bytes on every link, and for each rank the busiest link on its
+// way. Copies are counted as integers and turned into bytes at the end, so sums are exact.
+#pragma once
+
+#include <string>
+
+#include "sim/plan/fabric_paths.h"
+#include "sim/plan/step_graph.h"
+
+namespace moesim {
+
+struct ExchangeInputs {
+  std::string algorithm;
+  ExchangeTraffic traffic;
+  ExchangeTiming timing;
+  int experts = 0;  // physical experts of the EP group, for timing.per_expert
+  int peers = 0;    // other ranks a rank talks to: EP group size - 1
+  bool keep_flows = false;
+};
+
+// copies.ranks <= paths.ranks(): the ranks of the pool are the fabric's first. Zero entries and the
+// diagonal cross no link. flows come source by source, destinations ascending (transposed:
+// destination by destination, sources ascending).
+Exchange make_exchange(const FabricPaths& paths,
+                       const RoutedCopies& copies,
+                       const ExchangeInputs& inputs);
+
+}  // namespace moesim

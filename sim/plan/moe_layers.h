@@ -1,0 +1,31 @@
+// What one step does in each MoE layer of the trace: two exchanges, the experts' time, the load.
+#pragma once
+
+#include <vector>
+
+#include "sim/plan/link_loads.h"
+#include "sim/plan/routed_copies.h"
+#include "sim/plan/step_graph.h"
+
+namespace moesim {
+
+struct MoeLayerWork {
+  Exchange dispatch, combine;
+  MoeLayerLoad load;  // layer still unset: several model layers may replay this trace layer
+  std::vector<Seconds> expert_ffn;  // by rank
+  Basis basis = Basis::datasheet;   // of expert_ffn
+  std::int64_t routed_choices = 0;  // counted from the rows alone
+};
+
+// Shape of the exchanges of `inputs.plan`; M is the plan's, or the batch's largest tokens of a rank
+// rounded up to 128.
+ExchangeShape exchange_shape(const StepInputs& inputs, const Batch& batch);
+
+// Trace layers 0 to `layers` - 1. Layers are dealt to inputs.threads threads; each layer is counted
+// by one thread in integers, so the result is the same for any number of them.
+std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
+                                          const Batch& batch,
+                                          const FabricPaths& paths,
+                                          std::size_t layers);
+
+}  // namespace moesim

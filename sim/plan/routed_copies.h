@@ -1,0 +1,39 @@
+// Counts the trace rows of a batch into token copies from rank to rank and per physical expert.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "sim/plan/all_to_all.h"
+#include "sim/plan/batch.h"
+
+namespace moesim {
+
+struct RoutingInputs {
+  const RoutingTrace& trace;
+  const Batch& batch;
+  const ShardingPlan& plan;
+  std::size_t ranks_per_node = 8;
+};
+
+// The rank that holds token `token` of DP rank `group` while experts work on it: tokens are dealt
+// one by one over the `tensor` ranks of the group.
+inline std::size_t rank_of_token(std::size_t group, std::size_t token, std::size_t tensor) {
+  return group * tensor + token % tensor;
+}
+
+// Fills copies[i] for trace layers first_layer + i. Several layers a call, because a row's layers
+// lie together: the choices of kLayersPerPass layers share a cache line. kNotRouted is skipped; an
+// expert id out of range throws InputError.
+inline constexpr std::size_t kLayersPerPass = 4;
+void count_copies(const RoutingInputs& inputs,
+                  std::size_t first_layer,
+                  std::span<RoutedCopies> copies);
+
+// Routed choices of the batch's rows in trace layers [first_layer, first_layer + layers), straight
+// from the rows: the yardstick for the copies counted above.
+std::int64_t count_routed_choices(const RoutingInputs& inputs,
+                                  std::size_t first_layer,
+                                  std::size_t layers);
+
+}  // namespace moesim
