@@ -2,6 +2,7 @@
 // the input is wrong, 3 the machine lacks something.
 #include <fmt/format.h>
 
+#include <csignal>
 #include <exception>
 #include <new>
 
@@ -53,4 +54,8 @@ int run_program(int argc, char** argv) {
 }  // namespace
 }  // namespace moesim
 
-int main(int argc, char** argv) { return moesim::run_program(argc, argv); }
+int main(int argc, char** argv) {
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file-size limit is then reported as a full disk is, not by dying
+  return moesim::run_program(argc, argv);
+}

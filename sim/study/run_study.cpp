@@ -7,9 +7,9 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 
 #include "sim/io/files.h"
@@ -79,6 +79,18 @@ void run_workers(const Study& study, const std::vector<Work>& todo, const RunOpt
                      exit_code_of(status));
 }
 
+// The result kept from an earlier run; none when there is none or it is no whole result.
+std::optional<PointResult> stored_point(const std::string& file) {
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  const nlohmann::json json = nlohmann::json::parse(read_text_file(file), nullptr, false);
+  if (json.is_discarded()) return std::nullopt;
+  try {
+    return point_result_from_json(json);
+  } catch (const InputError&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 StudyResult run_study(const Study& study, const RunOptions& options) {
@@ -90,14 +102,17 @@ StudyResult run_study(const Study& study, const RunOptions& options) {
     const StudyPoint& point = study.points[i];
     const std::string trace = prepare_trace(point.scenario.trace, options.out + "/traces", options);
     files.push_back(options.out + "/points/" + point_key(point, trace) + ".json");
-    if (!std::filesystem::exists(files.back()) && planned.insert(files.back()).second) {
+    if (!stored_point(files.back()) && planned.insert(files.back()).second) {
       todo.push_back({i, trace, files.back()});
     }
   }
   run_workers(study, todo, options);
   StudyResult result{study.name, study.file, {}};
-  for (const std::string& file : files)
-    result.points.push_back(point_result_from_json(nlohmann::json::parse(read_text_file(file))));
+  for (const std::string& file : files) {
+    auto point = stored_point(file);
+    if (!point) throw CheckError("a worker ended well but left no result in " + file);
+    result.points.push_back(std::move(*point));
+  }
   write_file(options.out + "/result.json", to_json(result).dump(1) + "\n");
   return result;
 }

@@ -1,0 +1,57 @@
+// Runs the built program as a user would, and gives tests a folder of their own.
+#pragma once
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "sim/io/files.h"
+
+namespace moesim::test {
+
+struct Outcome {
+  int code = 0;
+  std::string output;  // standard output and error together
+};
+
+// `prefix` goes before the program's path in the shell's line ("ulimit -f 8; ").
+inline Outcome run_program(const std::string& arguments, const std::string& prefix = "") {
+  const std::string line = prefix + MOESIM_PROGRAM + " " + arguments + " 2>&1 </dev/null";
+  std::FILE* pipe = ::popen(line.c_str(), "r");
+  Outcome outcome;
+  std::array<char, 4096> buffer{};
+  while (const std::size_t read = std::fread(buffer.data(), 1, buffer.size(), pipe)) {
+    outcome.output.append(buffer.data(), read);
+  }
+  outcome.code = WEXITSTATUS(::pclose(pipe));
+  return outcome;
+}
+
+// A folder under the system's temporary one, removed at the end.
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    static std::atomic<int> count{0};
+    path_ = std::filesystem::temp_directory_path() /
+            ("moesim_test_" + std::to_string(::getpid()) + "_" + std::to_string(count++));
+    std::filesystem::create_directories(path_);
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+inline const std::string kFirstRun = std::string(MOESIM_SOURCE_DIR) + "/scenarios/first_run.json";
+
+}  // namespace moesim::test

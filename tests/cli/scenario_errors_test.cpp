@@ -1,0 +1,126 @@
+// Every mistake a scenario can hold is answered with file, line, column, key and what to write
+// instead; exit code 2.
+#include <doctest/doctest.h>
+
+#include "tests/cli/program.h"
+
+using namespace moesim;
+using moesim::test::kFirstRun;
+using moesim::test::Outcome;
+using moesim::test::run_program;
+using moesim::test::TemporaryFolder;
+
+namespace {
+
+// first_run.json with one piece of text exchanged, checked by the program.
+Outcome check_edited(const std::string& from, const std::string& to) {
+  const TemporaryFolder folder;
+  std::string text = read_text_file(kFirstRun);
+  const auto at = text.find(from);
+  REQUIRE(at != std::string::npos);
+  text.replace(at, from.size(), to);
+  write_file(folder / "edited.json", text);
+  return run_program("check " + (folder / "edited.json"));
+}
+
+void check_refused(const Outcome& outcome, const std::vector<std::string>& parts) {
+  CHECK(outcome.code == 2);
+  for (const std::string& part : parts) {
+    INFO(outcome.output);
+    CHECK(outcome.output.find(part) != std::string::npos);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("The first scenario is accepted and spans its two placements") {
+  const Outcome outcome = run_program("check " + kFirstRun);
+  INFO(outcome.output);
+  CHECK(outcome.code == 0);
+  CHECK(outcome.output.find("2 points") != std::string::npos);
+  CHECK(outcome.output.find("plan.placement = eplb") != std::string::npos);
+}
+
+TEST_CASE("A missing scenario file is named") {
+  check_refused(run_program("run /nonexistent/a.json"), {"/nonexistent/a.json", "No such file"});
+}
+
+TEST_CASE("An empty scenario file is refused with its place") {
+  const TemporaryFolder folder;
+  write_file(folder / "empty.json", "");
+  check_refused(run_program("run " + (folder / "empty.json")),
+                {"empty.json:1:1", "not valid JSON"});
+}
+
+TEST_CASE("A JSON syntax error names line and column") {
+  check_refused(check_edited("\"steps\": 4", "\"steps\": 4,"),
+                {"edited.json:12:3", "not valid JSON"});
+}
+
+TEST_CASE("An unknown key is answered with the nearest one") {
+  check_refused(
+      check_edited("\"redundant_experts\"", "\"redundent_experts\""),
+      {"edited.json:15:26", "plan.redundent_experts", "did you mean \"redundant_experts\""});
+}
+
+TEST_CASE("A duplicate key is refused at its second place") {
+  check_refused(check_edited("\"seed\": 1", "\"seed\": 1,\n  \"seed\": 2"),
+                {"edited.json:22:3", "seed", "duplicate key"});
+}
+
+TEST_CASE("A bare number for a bandwidth is answered with the spelling to use") {
+  check_refused(check_edited("\"nodes\": 2", "\"nodes\": 2, \"nic\": 400"),
+                {"edited.json:5:59", "cluster.nic", "400 Gb/s"});
+}
+
+TEST_CASE("A wrong unit is answered with the valid ones") {
+  check_refused(check_edited("\"nodes\": 2", "\"nodes\": 2, \"nic\": \"400 Gbs\""),
+                {"cluster.nic", "unknown unit \"Gbs\"", "Gb/s"});
+}
+
+TEST_CASE("An unknown model is answered with the nearest") {
+  check_refused(check_edited("gpt-oss-20b", "gpt-oss-20"),
+                {"edited.json:4:18", "shapes_from", "gpt-oss-20b"});
+}
+
+TEST_CASE("An unknown topology is answered with the valid ones") {
+  check_refused(check_edited("\"nodes\": 2", "\"nodes\": 2, \"topology\": \"rail_optimised\""),
+                {"cluster.topology", "did you mean \"rail_optimized\"", "single_node"});
+}
+
+TEST_CASE("An unknown cluster preset is answered with the valid ones") {
+  check_refused(check_edited("h100-ib", "h100-ibb"), {"cluster.preset", "h100-ib"});
+}
+
+TEST_CASE("An unknown placement in vary is reported where it stands") {
+  check_refused(check_edited("[\"contiguous\", \"eplb\"]", "[\"contiguous\", \"eplbb\"]"),
+                {"edited.json:20:45", "plan.placement", "did you mean \"eplb\"", "round_robin"});
+}
+
+TEST_CASE("Expert parallelism that does not divide the slots names the sizes that do") {
+  check_refused(check_edited("\"redundant_experts\": 16", "\"redundant_experts\": 5"),
+                {"plan.expert_parallel", "37"});
+}
+
+TEST_CASE("Expert parallelism beyond the ranks is refused") {
+  check_refused(check_edited("\"expert_parallel\": 16", "\"expert_parallel\": 32"),
+                {"edited.json:14:24", "16"});
+}
+
+TEST_CASE("An override with an unknown key is refused as the file's own would be") {
+  check_refused(run_program("check " + kFirstRun + " --set plan.placment=eplb"),
+                {"--set plan.placment=eplb", "did you mean"});
+  check_refused(run_program("check " + kFirstRun + " --set nonsense"), {"key=value"});
+}
+
+TEST_CASE("A trace source must be one of file and forward, and exist") {
+  check_refused(check_edited("\"forward\"", "\"file\": \"none.safetensors\", \"forward\""),
+                {"workload.trace", "none.safetensors"});
+}
+
+TEST_CASE("An unknown subcommand or option is the user's mistake") {
+  CHECK(run_program("runn x.json").code == 2);
+  CHECK(run_program("run " + kFirstRun + " --jobs 0").code == 2);
+  CHECK(run_program("").code == 2);
+  CHECK(run_program("--help").code == 0);
+}
