@@ -1,0 +1,136 @@
+// One layer on two ranks, timed by hand:
+//   rank 0: attention 0-1, waits to 3, dispatch 3-4, experts 4-9, combine 9-10
+//   rank 1: attention 0-3,             dispatch 3-4, experts 4-5, waits to 9, combine 9-10
+#include "sim/result/measure.h"
+
+#include <doctest/doctest.h>
+
+#include <map>
+
+using namespace moesim;
+
+namespace {
+
+struct HandMade {
+  Cluster cluster;
+  MoeModel model;
+  ShardingPlan plan;
+  StepGraph graph;
+  Timeline timeline;
+
+  HandMade() {
+    cluster.fabric.ranks = 2;
+    cluster.fabric.ranks_per_node = 2;
+    cluster.fabric.links = {{"a", LinkTier::nic, BytesPerSecond(100), Seconds(0)},
+                            {"b", LinkTier::nic, BytesPerSecond(100), Seconds(0)}};
+    model.layers.resize(1);
+    plan.parallelism = {2, 2, 1};
+    plan.placement = {{{LogicalExpert{0}, LogicalExpert{1}, LogicalExpert{2}, LogicalExpert{3}},
+                       {Rank{0}, Rank{0}, Rank{1}, Rank{1}}}};
+    graph.ranks = 2;
+    graph.tokens = 20;
+    add_compute(TaskKind::attention, {1, 3}, {0, 0});
+    add_exchange(TaskKind::dispatch, {1, 3}, 3, 4);
+    add_compute(TaskKind::expert_ffn, {5, 1}, {4, 4});
+    add_exchange(TaskKind::combine, {9, 5}, 9, 10);
+    graph.loads = {{0, 0, {10, 40, 6, 4}, {50, 10}}};
+    timeline.ranks = 2;
+    timeline.makespan = Seconds(10);
+  }
+
+  void add_compute(TaskKind kind, std::vector<double> durations, std::vector<double> starts) {
+    Task task;
+    task.kind = kind;
+    task.layer = 0;
+    task.basis = Basis::calibrated;
+    for (std::size_t rank = 0; rank < 2; ++rank) {
+      task.by_rank.push_back(Seconds(durations[rank]));
+      timeline.intervals.push_back(
+          {Seconds(starts[rank]), Seconds(starts[rank] + durations[rank])});
+    }
+    timeline.ready.push_back(Seconds(0));
+    graph.tasks.push_back(task);
+  }
+
+  void add_exchange(TaskKind kind, std::vector<double> starts, double ready, double end) {
+    Task task;
+    task.kind = kind;
+    task.layer = 0;
+    task.basis = Basis::datasheet;
+    task.exchange = static_cast<int>(graph.exchanges.size());
+    Exchange exchange;
+    exchange.sent = {Bytes(30), Bytes(20)};
+    exchange.received = {Bytes(20), Bytes(30)};
+    exchange.link_bytes = {Bytes(30), Bytes(0)};
+    for (const double start : starts) timeline.intervals.push_back({Seconds(start), Seconds(end)});
+    timeline.ready.push_back(Seconds(ready));
+    graph.tasks.push_back(task);
+    graph.exchanges.push_back(exchange);
+  }
+
+  PointResult measured() const {
+    Measurement measurement(cluster, model, plan);
+    measurement.add(graph, timeline);
+    measurement.add(graph, timeline);  // means over two equal steps are the step's own figures
+    PointResult result;
+    measurement.fill(result);
+    return result;
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "The critical path's parts sum to the step: the late rank's attention and experts, and both "
+    "exchanges") {
+  const PointResult result = HandMade().measured();
+  const std::map<std::string, double> parts(result.breakdown.begin(), result.breakdown.end());
+  CHECK(parts.at(to_text(TaskKind::attention)) == doctest::Approx(3));   // of rank 1
+  CHECK(parts.at(to_text(TaskKind::expert_ffn)) == doctest::Approx(5));  // of rank 0
+  CHECK(parts.at(to_text(TaskKind::dispatch)) == doctest::Approx(1));
+  CHECK(parts.at(to_text(TaskKind::combine)) == doctest::Approx(1));
+  CHECK(find_metric(result, "step_time")->value == doctest::Approx(10));
+  CHECK(find_metric(result, "compute")->value == doctest::Approx(8));
+}
+
+TEST_CASE("Compute, exchange and wait of each rank sum to the step") {
+  const PointResult result = HandMade().measured();
+  CHECK(result.ranks_detail[0].compute == doctest::Approx(6));
+  CHECK(result.ranks_detail[0].wait == doctest::Approx(2));
+  CHECK(result.ranks_detail[1].compute == doctest::Approx(4));
+  CHECK(result.ranks_detail[1].wait == doctest::Approx(4));
+  for (const RankResult& rank : result.ranks_detail)
+    CHECK(rank.compute + rank.exchange + rank.wait == doctest::Approx(10));
+  CHECK(find_metric(result, "wait")->value == doctest::Approx(3));
+}
+
+TEST_CASE("The straggler is the rank that made the others wait most, with the expert that did it") {
+  // Rank 0 enters combine 2 s after the mean start (9 against 7), rank 1 enters dispatch 1 s after
+  // it (3 against 2).
+  const PointResult result = HandMade().measured();
+  CHECK(result.straggler == 0);
+  // Expert 1 draws 40 copies, the mean of four experts is 60 / 4 = 15: 2.7 times.
+  CHECK(result.straggler_cause ==
+        "expert_ffn is 100 % of its delay: expert 1 of layer 0 draws 2.7x the mean");
+}
+
+TEST_CASE("A band is the sum of its parts' bands and the basis the weakest") {
+  const PointResult result = HandMade().measured();
+  const Metric* step = find_metric(result, "step_time");
+  const double spread = 8 * basis_error(Basis::calibrated) + 2 * basis_error(Basis::datasheet);
+  CHECK(step->low == doctest::Approx(10 - spread));
+  CHECK(step->high == doctest::Approx(10 + spread));
+  CHECK(step->basis == Basis::datasheet);
+}
+
+TEST_CASE("Balancedness, throughput and links follow from the sums") {
+  const PointResult result = HandMade().measured();
+  CHECK(find_metric(result, "balancedness")->value ==
+        doctest::Approx(30.0 / 50));  // mean 30, max 50 copies
+  CHECK(find_metric(result, "tokens_per_second_per_gpu")->value == doctest::Approx(20.0 / 2 / 10));
+  REQUIRE(result.links.size() == 1);  // link b carried nothing
+  CHECK(result.links[0].bytes == doctest::Approx(60));
+  CHECK(result.links[0].utilisation == doctest::Approx(60.0 / 100 / 10));
+  CHECK(result.links[0].busy_share == doctest::Approx(60.0 / 100 / 2));
+  CHECK(result.expert_load[0][1] == 80);
+}
