@@ -46,12 +46,6 @@ std::string band_text(const Metric& metric) {
   return quantity_text(metric.low, metric.unit) + " to " + quantity_text(metric.high, metric.unit);
 }
 
-std::string percent_text(double ratio) {
-  const double percent = 100 * ratio;
-  return std::abs(percent) < 10 ? fmt::format("{:.1f} %", percent)
-                                : fmt::format("{:.0f} %", percent);
-}
-
 std::string kind_text(const std::string& kind) {
   std::string text = kind;
   std::replace(text.begin(), text.end(), '_', ' ');

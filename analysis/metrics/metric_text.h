@@ -12,7 +12,6 @@ namespace moesim {
 std::string quantity_text(double value, const std::string& unit);
 std::string metric_text(const Metric& metric);
 std::string band_text(const Metric& metric);     // "1.10 ms to 3.31 ms"
-std::string percent_text(double ratio);          // 0.054 -> "5.4 %"
 std::string kind_text(const std::string& kind);  // "expert_ffn" -> "expert FFN"
 
 // The metric's text, or "-" where the point has no such metric (it did not run).
