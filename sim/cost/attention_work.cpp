@@ -16,7 +16,7 @@ PhaseWork phase_work(std::span<const BatchEntry> entries, Phase phase, std::int6
     if (entry.phase != phase) continue;
     sum.tokens += entry.new_tokens;
     sum.pairs += attention_pairs(entry, window);
-    sum.attended += attended_tokens(entry, window);
+    sum.attended += attended_tokens(window, entry.context, entry.new_tokens);
   }
   return sum;
 }

@@ -35,10 +35,4 @@ double attention_pairs(const BatchEntry& entry, std::int64_t sliding_window) {
   return triangle(context + 1, context + growing) + (n - growing) * window;
 }
 
-double attended_tokens(const BatchEntry& entry, std::int64_t sliding_window) {
-  const double all = static_cast<double>(entry.context) + entry.new_tokens;
-  if (sliding_window == 0) return all;
-  return std::min(all, static_cast<double>(sliding_window) + entry.new_tokens - 1);
-}
-
 }  // namespace moesim

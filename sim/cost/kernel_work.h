@@ -37,8 +37,6 @@ KernelWork elementwise_work(std::int64_t tokens, std::int64_t values_a_token);
 // Query-key pairs of an entry under a causal mask: new token i sees min(context + i, window)
 // tokens.
 double attention_pairs(const BatchEntry& entry, std::int64_t sliding_window);
-// Cached tokens the entry's attention reads, its own new tokens included.
-double attended_tokens(const BatchEntry& entry, std::int64_t sliding_window);
 
 struct AttentionInputs {
   const AttentionShape& shape;

@@ -1,7 +1,16 @@
 // MoeModel's small facts: weight formats and the list of MoE layers.
 #include "sim/model/moe_model.h"
 
+#include <algorithm>
+
 namespace moesim {
+
+double attended_tokens(std::int64_t sliding_window, std::int64_t context, std::int64_t new_tokens) {
+  const std::int64_t all = context + new_tokens;
+  const std::int64_t seen =
+      sliding_window == 0 ? all : std::min(all, sliding_window + new_tokens - 1);
+  return static_cast<double>(seen);
+}
 
 double bytes_per_weight(WeightFormat format) {
   switch (format) {

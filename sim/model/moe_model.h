@@ -25,6 +25,10 @@ struct AttentionShape {
   friend bool operator==(const AttentionShape&, const AttentionShape&) = default;
 };
 
+// Cached tokens that attention reads for `new_tokens` tokens after `context` others, themselves
+// included: a sliding window lets the first new token see window - 1 before it.
+double attended_tokens(std::int64_t sliding_window, std::int64_t context, std::int64_t new_tokens);
+
 struct LayerShape {
   AttentionShape attention;
   FfnKind ffn = FfnKind::moe;
@@ -76,10 +80,11 @@ ParameterCounts count_parameters(const MoeModel& model);
 std::int64_t expert_parameters(const MoeModel& model);         // one routed expert
 std::int64_t router_parameters(const MoeModel& model);         // one MoE layer, biases included
 std::int64_t shared_expert_parameters(const MoeModel& model);  // one MoE layer, gate included
-// One layer's attention. `split`: the part tensor parallelism divides (by heads); `replicated`: the
-// latent projections of MLA and the norms inside attention.
+// One layer's attention. Tensor parallelism divides `split` by heads; `replicated` are the latent
+// projections of MLA; `vectors` are norms inside attention and the output bias, replicated, stored
+// in bf16.
 struct AttentionParameters {
-  std::int64_t split = 0, replicated = 0;
+  std::int64_t split = 0, replicated = 0, vectors = 0;
 };
 AttentionParameters attention_parameters(const AttentionShape& shape, std::int64_t hidden);
 

@@ -12,10 +12,12 @@ AttentionParameters latent_attention(const AttentionShape& shape, std::int64_t h
   if (shape.q_lora_rank == 0) {
     count.split += hidden * query_width;
   } else {
-    count.replicated += hidden * shape.q_lora_rank + shape.q_lora_rank;  // projection and its norm
+    count.replicated += hidden * shape.q_lora_rank;
+    count.vectors += shape.q_lora_rank;  // its norm
     count.split += shape.q_lora_rank * query_width;
   }
-  count.replicated += hidden * (shape.kv_lora_rank + shape.qk_rope_head_dim) + shape.kv_lora_rank;
+  count.replicated += hidden * (shape.kv_lora_rank + shape.qk_rope_head_dim);
+  count.vectors += shape.kv_lora_rank;
   count.split += shape.kv_lora_rank * shape.heads * (shape.qk_nope_head_dim + shape.v_head_dim);
   count.split += shape.heads * shape.v_head_dim * hidden;
   return count;
@@ -30,8 +32,8 @@ AttentionParameters attention_parameters(const AttentionShape& shape, std::int64
   count.split = hidden * qkv_width + shape.heads * shape.head_dim * hidden;
   if (shape.qkv_bias) count.split += qkv_width;
   if (shape.sinks) count.split += shape.heads;
-  if (shape.output_bias) count.replicated += hidden;
-  count.replicated += shape.qk_norm_width;
+  if (shape.output_bias) count.vectors += hidden;
+  count.vectors += shape.qk_norm_width;
   return count;
 }
 
@@ -61,7 +63,7 @@ ParameterCounts count_parameters(const MoeModel& model) {
   std::int64_t active_experts = 0;
   for (const LayerShape& layer : model.layers) {
     const AttentionParameters attention = attention_parameters(layer.attention, model.hidden);
-    count.attention += attention.split + attention.replicated;
+    count.attention += attention.split + attention.replicated + attention.vectors;
     count.norms += 2 * norm;
     if (layer.ffn == FfnKind::dense) {
       count.dense_ffn += 3 * model.hidden * layer.dense_width;

@@ -68,7 +68,7 @@ TEST_CASE("a new token attends to what is before it, at most a window") {
         }
         const BatchEntry entry = prefill_entry(new_tokens, context);
         CHECK(attention_pairs(entry, window) == pairs);
-        CHECK(attended_tokens(entry, window) == context + new_tokens - first_seen);
+        CHECK(attended_tokens(window, context, new_tokens) == context + new_tokens - first_seen);
       }
     }
   }
@@ -195,6 +195,9 @@ TEST_CASE("the parts of a latent attention layer add up to a measured whole laye
         doctest::Approx(116.4).epsilon(0.3));
   CHECK(costs.attention(0, decode_batch(128, 1024)).time.count() * 1e6 ==
         doctest::Approx(180.8).epsilon(0.3));
+  // wideep_context_mla, fa3, one request of 4096 tokens.
+  CHECK(costs.attention(0, std::vector{prefill_entry(4096, 0)}).time.count() * 1e6 ==
+        doctest::Approx(2410.2).epsilon(0.1));
 }
 
 TEST_CASE("no kernel beats the datasheet, and more tokens never take less time") {
