@@ -110,23 +110,6 @@ DependenceStats same_first(const RoutingTrace& trace,
   return stats;
 }
 
-// Mean over the pairs of domains that were routed here of half the sum of |share - share|.
-double domain_distance(const std::vector<LoadStats>& domains) {
-  double sum = 0;
-  int pairs = 0;
-  for (std::size_t a = 0; a < domains.size(); ++a)
-    for (std::size_t b = a + 1; b < domains.size(); ++b) {
-      if (domains[a].copies == 0 || domains[b].copies == 0) continue;
-      ++pairs;
-      for (std::size_t expert = 0; expert < domains[a].load.size(); ++expert)
-        sum += 0.5 * std::abs(static_cast<double>(domains[a].load[expert]) /
-                                  static_cast<double>(domains[a].copies) -
-                              static_cast<double>(domains[b].load[expert]) /
-                                  static_cast<double>(domains[b].copies));
-    }
-  return pairs == 0 ? 0 : sum / pairs;
-}
-
 // What every layer needs, made once.
 struct SharedRows {
   std::vector<RowPair> itself;      // (row, row)
@@ -160,7 +143,7 @@ LayerTraceStats layer_stats(const RoutingTrace& trace, const SharedRows& rows, s
     for (std::size_t expert = 0; expert < experts; ++expert) sum[expert] += of_domain[expert];
   stats.all = load_stats(std::move(sum));
   for (auto& of_domain : load) stats.by_domain.push_back(load_stats(std::move(of_domain)));
-  stats.domain_distance = domain_distance(stats.by_domain);
+  stats.distance_between_domains = domain_distance(stats.by_domain);
   if (layer + 1 < trace.moe_layers())
     stats.next_layer = coverage({trace, rows.itself, layer, layer + 1});
   stats.next_token = coverage({trace, rows.neighbours, layer, layer});
@@ -187,6 +170,22 @@ LoadStats load_stats(std::vector<std::uint64_t> load) {
                              std::uint64_t{0})) /
                          total;
   return stats;
+}
+
+double domain_distance(const std::vector<LoadStats>& domains) {
+  double sum = 0;
+  int pairs = 0;
+  for (std::size_t a = 0; a < domains.size(); ++a)
+    for (std::size_t b = a + 1; b < domains.size(); ++b) {
+      if (domains[a].copies == 0 || domains[b].copies == 0) continue;
+      ++pairs;
+      for (std::size_t expert = 0; expert < domains[a].load.size(); ++expert)
+        sum += 0.5 * std::abs(static_cast<double>(domains[a].load[expert]) /
+                                  static_cast<double>(domains[a].copies) -
+                              static_cast<double>(domains[b].load[expert]) /
+                                  static_cast<double>(domains[b].copies));
+    }
+  return pairs == 0 ? 0 : sum / pairs;
 }
 
 TraceStats trace_stats(const RoutingTrace& trace, int threads) {

@@ -20,6 +20,10 @@ struct LoadStats {
 };
 LoadStats load_stats(std::vector<std::uint64_t> load);
 
+// Mean over pairs of domains of the total variation between their load shares, 0 (alike) to 1.
+// Domains without copies are left out.
+double domain_distance(const std::vector<LoadStats>& domains);
+
 // A share seen in the trace, beside what it would be if the two sides knew nothing of each other.
 struct DependenceStats {
   double share = 0;
@@ -31,12 +35,12 @@ struct LayerTraceStats {
   int layer = 0;
   LoadStats all;
   std::vector<LoadStats> by_domain;
-  double domain_distance = 0;  // mean total variation between the loads of two domains, 0 to 1
+  double distance_between_domains = 0;  // domain_distance of by_domain
   // Share of (expert, next expert) pairs that the top fifth of next experts covers, given the
   // expert: next MoE layer of the same token (none for the last layer), next token of the request.
   DependenceStats next_layer, next_token;
-  // Share of neighbouring tokens of a request that have the same first expert; chance is the sum of
-  // squared shares of first choices.
+  // Share of neighbouring tokens of a request that have the same first expert; chance is the
+  // product of the expert's shares of first choices on either side, summed over experts.
   DependenceStats same_first_expert;
 };
 

@@ -1,0 +1,86 @@
+// The laws of a sharding plan that need nothing but the plan and the model's counts.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "sim/core/error.h"
+#include "sim/plan/sharding_plan.h"
+
+namespace moesim {
+namespace {
+
+// `allowed` sorted; the largest at most `wanted` and the smallest above it, as text.
+std::string nearest_sizes(const std::vector<int>& allowed, int wanted) {
+  const auto above = std::upper_bound(allowed.begin(), allowed.end(), wanted);
+  std::vector<int> nearest;
+  if (above != allowed.begin()) nearest.push_back(*(above - 1));
+  if (above != allowed.end()) nearest.push_back(*above);
+  return fmt::format("{}", fmt::join(nearest, " and "));
+}
+
+// Sizes that divide `count` and, unless that is zero, `other` as well.
+std::vector<int> divisors(int count, std::int64_t other) {
+  std::vector<int> result;
+  for (int size = 1; size <= count; ++size)
+    if (count % size == 0 && other % size == 0) result.push_back(size);
+  return result;
+}
+
+[[noreturn]] void refuse(const char* key, const std::string& message) {
+  throw InputError({"", 0, 0, key}, message);
+}
+
+void check_tensor(const Parallelism& parallelism) {
+  const int tensor = parallelism.tensor;
+  if (tensor >= 1 && parallelism.ranks % tensor == 0) return;
+  refuse("plan.tensor_parallel",
+         fmt::format("{} does not divide the {} ranks; the nearest that do: {}", tensor,
+                     parallelism.ranks, nearest_sizes(divisors(parallelism.ranks, 0), tensor)));
+}
+
+void check_redundant(const ShardingPlan& plan, std::int64_t experts) {
+  const std::int64_t most = experts * (plan.parallelism.expert - 1);
+  if (plan.redundant_experts <= most) return;
+  refuse("plan.redundant_experts",
+         fmt::format("{} is too many: at {} each of the {} ranks of an EP group holds all {} "
+                     "experts",
+                     plan.redundant_experts, most, plan.parallelism.expert, experts));
+}
+
+void check_expert(const ShardingPlan& plan, std::int64_t experts) {
+  const int ranks = plan.parallelism.ranks, expert = plan.parallelism.expert;
+  const std::int64_t slots = experts + plan.redundant_experts;
+  std::string reason;
+  if (expert < 1)
+    reason = "is below 1";
+  else if (expert > ranks)
+    reason = fmt::format("exceeds the {} ranks", ranks);
+  else if (ranks % expert != 0)
+    reason = fmt::format("does not divide the {} ranks", ranks);
+  else if (slots % expert != 0)
+    reason = fmt::format(
+        "does not divide the {} slots ({} experts + {} redundant; {} redundant "
+        "would make it)",
+        slots, experts, plan.redundant_experts, plan.redundant_experts + expert - slots % expert);
+  else
+    return;
+  refuse("plan.expert_parallel",
+         fmt::format("{} {}; the nearest sizes that divide ranks and slots: {}", expert, reason,
+                     nearest_sizes(divisors(ranks, slots), expert)));
+}
+
+}  // namespace
+
+void check_plan(const ShardingPlan& plan, const MoeModel& model) {
+  if (plan.parallelism.ranks < 1)
+    refuse("cluster.nodes", fmt::format("a plan needs ranks, not {}", plan.parallelism.ranks));
+  check_tensor(plan.parallelism);
+  if (plan.redundant_experts < 0)
+    refuse("plan.redundant_experts",
+           fmt::format("{} is below 0, the least allowed", plan.redundant_experts));
+  check_expert(plan, model.experts);
+  check_redundant(plan, model.experts);
+}
+
+}  // namespace moesim
