@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,7 +27,11 @@ class Catalog {
     return catalog;
   }
 
-  void add(const std::string& name, Entry entry) { entries_.emplace(name, std::move(entry)); }
+  // std::logic_error when the name is taken: two files register under it (one was copied?).
+  void add(const std::string& name, Entry entry) {
+    if (!entries_.emplace(name, std::move(entry)).second)
+      throw std::logic_error("two parts are registered as \"" + name + "\"");
+  }
 
   const Part* find(std::string_view name) const {
     const auto found = entries_.find(std::string(name));

@@ -58,7 +58,8 @@ double parse(std::string_view text, std::span<const UnitName> units, std::string
 std::string three_digits(double value, std::span<const UnitName> units) {
   const UnitName* best = &units.front();
   for (const UnitName& unit : units) {
-    if (std::abs(value) >= unit.scale) best = &unit;
+    // 999.5 us would print as "1000 us": from there on it is 1.00 ms.
+    if (std::abs(value) >= 0.9995 * unit.scale) best = &unit;
   }
   const double scaled = value / best->scale;
   const double magnitude = std::abs(scaled);
