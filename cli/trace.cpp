@@ -50,14 +50,7 @@ void print_stats(const StatsArguments& arguments) {
       trace_stats(trace, static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   fmt::print("{}", stats_text(stats));
   if (arguments.chart.empty()) return;
-  std::vector<PageSection> sections;
-  for (auto& [title, option] : trace_charts(stats)) {
-    PageSection section;
-    section.title = title;
-    section.chart = std::move(option);
-    sections.push_back(std::move(section));
-  }
-  write_file(arguments.chart, html_page("Routing of " + arguments.file, "", sections));
+  write_file(arguments.chart, html_page("Routing of " + arguments.file, "", trace_charts(stats)));
   fmt::print("Charts: {}\n", arguments.chart);
 }
 

@@ -1,0 +1,14 @@
+// Statistics of a routing trace as tables for a terminal.
+#pragma once
+
+#include <string>
+
+#include "sim/trace/trace_stats.h"
+
+namespace moesim {
+
+// What the trace is, then a table of skew and dependence by layer, then the skew by layer and
+// domain, and what the columns mean.
+std::string stats_text(const TraceStats& stats);
+
+}  // namespace moesim
