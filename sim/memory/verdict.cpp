@@ -78,7 +78,9 @@ std::string larger_groups(const MemoryLedger& ledger, const VerdictInputs& input
   const double slot = expert_bytes(inputs.model, inputs.plan).value * layers;
   const auto slots = static_cast<int>(inputs.model.experts) + inputs.plan.redundant_experts;
   for (int ranks = inputs.plan.parallelism.expert + 1; ranks <= slots; ++ranks) {
-    if (slots % ranks != 0 || slots / ranks * slot > room.value) continue;
+    if (slots % ranks != 0) continue;
+    const int local = slots / ranks;
+    if (local * slot > room.value) continue;
     return fmt::format("expert parallelism {} in place of {} with the same exchange buffers", ranks,
                        inputs.plan.parallelism.expert);
   }

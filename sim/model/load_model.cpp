@@ -100,6 +100,7 @@ MoeModel load_model(const std::string& name_or_path) {
   const auto reader = readers.find(model.architecture);
   if (reader == readers.end()) {
     std::vector<std::string> valid;
+    valid.reserve(readers.size());
     for (const auto& entry : readers) valid.push_back(entry.first);
     config.at("model_type")
         .fail("model type \"" + model.architecture + "\" is not implemented" +
