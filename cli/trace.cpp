@@ -9,6 +9,7 @@
 #include "analysis/metrics/trace_stats_text.h"
 #include "analysis/report/page.h"
 #include "cli/commands.h"
+#include "sim/core/error.h"
 #include "sim/io/files.h"
 #include "sim/trace/trace_stats.h"
 #include "workloads/forward/forward.h"
