@@ -31,10 +31,11 @@ std::uint64_t mixed(std::uint64_t word) {
   return word ^ (word >> 31);
 }
 
-// Spreading by rank sends a leaf's flows to one destination over all spines, and so the flows of
-// one source: a uniform all-to-all loads every uplink and downlink alike.
+// Spreading is by destination. With as many spines as a leaf has nodes, a link down to a leaf then
+// carries what one GPU takes in, and the destinations that share an uplink sit in different nodes:
+// a uniform all-to-all loads all alike, and one hot node not one uplink.
 int Rails::spine_of(int source, int destination, std::uint32_t queue_pair) const {
-  if (!ecmp) return (source / gpus_per_node + destination / gpus_per_node) % spines;
+  if (!ecmp) return (destination / gpus_per_node + destination % gpus_per_node) % spines;
   const auto pair =
       (static_cast<std::uint64_t>(source) << 32) | static_cast<std::uint32_t>(destination);
   const std::uint64_t hash = mixed(mixed(pair + 0x9e3779b97f4a7c15ULL) + queue_pair);

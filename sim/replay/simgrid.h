@@ -3,8 +3,6 @@
 // looked up.
 #pragma once
 
-#include <simgrid/version.h>
-
 #include <functional>
 #include <simgrid/kernel/routing/NetPoint.hpp>
 #include <simgrid/kernel/routing/NetZoneImpl.hpp>
