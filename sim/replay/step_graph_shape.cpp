@@ -56,7 +56,8 @@ void check_step_graph(const StepGraph& graph, const Cluster& cluster, Fidelity f
     const Task& one = graph.tasks[task];
     const std::string where = fmt::format("task {} ({})", task, to_text(one.kind));
     if (one.exchange < 0) {
-      expect(all_durations(one.by_rank, ranks), where, "needs a time for each rank");
+      expect(all_durations(one.by_rank, ranks), where,
+             "needs a time for each rank, finite and not negative");
       continue;
     }
     expect(static_cast<std::size_t>(one.exchange) < graph.exchanges.size(), where,
