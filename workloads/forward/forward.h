@@ -78,7 +78,12 @@ struct TraceRequest {
                           // decode); same routing
   int threads = 0;
 };
-// Runs the model over the texts, chunk by chunk, and returns the trace (origin "forward").
+// Runs the model over the texts, chunk by chunk, and returns the trace (origin "forward"). Requests
+// are numbered in the order of texts and chunks, domain ids follow the sorted names, position
+// counts from the chunk's start; step is 0 for prefilled tokens and 1, 2, ... for the decoded ones
+// after them (a last chunk shorter than decode_tokens prefills one token). header.model is the
+// folder's name, or its parent's where the folder is called "model". Texts of one name are one
+// domain, and tokens_per_domain holds for each text.
 RoutingTrace trace_forward(const std::string& model_folder,
                            const std::vector<DomainText>& texts,
                            const TraceRequest& request);

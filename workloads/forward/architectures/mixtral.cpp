@@ -1,0 +1,42 @@
+// Mixtral (arXiv 2401.04088): grouped-query attention and a mixture of experts in every layer.
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "workloads/forward/architecture.h"
+#include "workloads/forward/feed_forward.h"
+#include "workloads/forward/grouped_query_attention.h"
+
+namespace moesim {
+namespace {
+
+DecoderLoader read_mixtral(ConfigReader& config) {
+  const DecoderFrame frame = read_frame(config, 1e-5);
+  config.only("attention_bias", false);
+  config.only("sliding_window", nullptr);
+  const GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, 1e6);
+  MoeParameters moe;
+  moe.hidden = frame.hidden;
+  moe.experts = config.size("num_local_experts");
+  moe.top_k = config.size("num_experts_per_tok");
+  moe.width = config.size("intermediate_size");
+  moe.router = Catalog<Router>::instance().at("softmax_topk_renormalised", "router");
+  check_experts(config, "num_local_experts", moe);
+  return [=](const Checkpoint& weights) {
+    const auto rope = std::make_shared<Rope>(attention.rope);
+    Decoder decoder =
+        load_frame(frame, weights, [&](std::int64_t, const std::string& prefix, DecoderLayer& in) {
+          in.attention = load_grouped_query(attention, rope, weights, prefix + "self_attn.");
+          in.ffn = make_moe(
+              moe, load_moe(weights, prefix + "block_sparse_moe.", {"w1", "w3", "w2"}, moe));
+        });
+    decoder.experts = moe.experts;
+    decoder.top_k = moe.top_k;
+    return decoder;
+  };
+}
+
+const Registered<Architecture> registered{
+    "mixtral", "Mixtral: grouped-query attention, top-k of softmax", {read_mixtral}};
+
+}  // namespace
+}  // namespace moesim

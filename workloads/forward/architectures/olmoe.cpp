@@ -1,0 +1,44 @@
+// OLMoE (arXiv 2409.02060): a norm over all query and key heads together, weights not renormalised.
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "workloads/forward/architecture.h"
+#include "workloads/forward/feed_forward.h"
+#include "workloads/forward/grouped_query_attention.h"
+
+namespace moesim {
+namespace {
+
+DecoderLoader read_olmoe(ConfigReader& config) {
+  const DecoderFrame frame = read_frame(config, 1e-5);
+  GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, 1e4);
+  attention.norm = QueryKeyNorm::whole;
+  attention.norm_epsilon = frame.norm_epsilon;
+  config.only("clip_qkv", nullptr);
+  MoeParameters moe;
+  moe.hidden = frame.hidden;
+  moe.experts = config.size("num_experts");
+  moe.top_k = config.size("num_experts_per_tok");
+  moe.width = config.size("intermediate_size");
+  moe.router = Catalog<Router>::instance().at(
+      config.flag_or("norm_topk_prob", false) ? "softmax_topk_renormalised" : "softmax_topk",
+      "router");
+  check_experts(config, "num_experts", moe);
+  return [=](const Checkpoint& weights) {
+    const auto rope = std::make_shared<Rope>(attention.rope);
+    Decoder decoder =
+        load_frame(frame, weights, [&](std::int64_t, const std::string& prefix, DecoderLayer& in) {
+          in.attention = load_grouped_query(attention, rope, weights, prefix + "self_attn.");
+          in.ffn = make_moe(moe, load_moe(weights, prefix + "mlp.", {}, moe));
+        });
+    decoder.experts = moe.experts;
+    decoder.top_k = moe.top_k;
+    return decoder;
+  };
+}
+
+const Registered<Architecture> registered{
+    "olmoe", "OLMoE: multi-head attention with whole-width norms", {read_olmoe}};
+
+}  // namespace
+}  // namespace moesim

@@ -1,0 +1,69 @@
+// Qwen3-MoE (arXiv 2505.09388): grouped-query attention with a norm on every head; some layers may
+// be dense.
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "workloads/forward/architecture.h"
+#include "workloads/forward/feed_forward.h"
+#include "workloads/forward/grouped_query_attention.h"
+
+namespace moesim {
+namespace {
+
+// Layer l is a mixture when (l + 1) is a multiple of decoder_sparse_step and l is not listed in
+// mlp_only_layers.
+std::vector<bool> read_moe_layers(ConfigReader& config, std::int64_t layers) {
+  const std::int64_t sparse_step = config.size_or("decoder_sparse_step", 1);
+  std::vector<bool> is_moe;
+  for (std::int64_t layer = 0; layer < layers; ++layer)
+    is_moe.push_back((layer + 1) % sparse_step == 0);
+  if (const auto dense = config.find("mlp_only_layers"))
+    for (const JsonNode& layer : dense->items())
+      is_moe[static_cast<std::size_t>(layer.as_int(0, layers - 1))] = false;
+  if (std::find(is_moe.begin(), is_moe.end(), true) == is_moe.end())
+    config.fail("num_hidden_layers", "no layer is left with a mixture of experts");
+  return is_moe;
+}
+
+DecoderLoader read_qwen3_moe(ConfigReader& config) {
+  const DecoderFrame frame = read_frame(config, 1e-6);
+  GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, 1e4);
+  attention.norm = QueryKeyNorm::per_head;
+  attention.norm_epsilon = frame.norm_epsilon;
+  config.only("use_sliding_window", false);
+  config.ignore("sliding_window");  // without use_sliding_window it has no effect
+  MoeParameters moe;
+  moe.hidden = frame.hidden;
+  moe.experts = config.size("num_experts");
+  moe.top_k = config.size("num_experts_per_tok");
+  moe.width = config.size("moe_intermediate_size");
+  moe.router = Catalog<Router>::instance().at(
+      config.flag_or("norm_topk_prob", false) ? "softmax_topk_renormalised" : "softmax_topk",
+      "router");
+  check_experts(config, "num_experts", moe);
+  const std::vector<bool> is_moe = read_moe_layers(config, frame.layers);
+  const bool all_moe = std::find(is_moe.begin(), is_moe.end(), false) == is_moe.end();
+  const std::int64_t dense_width =
+      all_moe ? config.size_or("intermediate_size", 0) : config.size("intermediate_size");
+  return [=](const Checkpoint& weights) {
+    const auto rope = std::make_shared<Rope>(attention.rope);
+    const auto load = [&](std::int64_t layer, const std::string& prefix, DecoderLayer& into) {
+      into.attention = load_grouped_query(attention, rope, weights, prefix + "self_attn.");
+      if (is_moe[static_cast<std::size_t>(layer)])
+        into.ffn = make_moe(moe, load_moe(weights, prefix + "mlp.", {}, moe));
+      else
+        into.ffn = make_dense(load_gated(weights, prefix + "mlp.", {}, frame.hidden, dense_width));
+    };
+    Decoder decoder = load_frame(frame, weights, load);
+    decoder.experts = moe.experts;
+    decoder.top_k = moe.top_k;
+    return decoder;
+  };
+}
+
+const Registered<Architecture> registered{
+    "qwen3_moe", "Qwen3-MoE: grouped-query attention with head norms", {read_qwen3_moe}};
+
+}  // namespace
+}  // namespace moesim

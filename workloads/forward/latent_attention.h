@@ -1,0 +1,35 @@
+// Multi-head latent attention, MLA (arXiv 2405.04434, section 2.1): keys and values of all heads
+// are made from one small latent per token. Computed unabsorbed: the cache holds full keys and
+// values.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "workloads/forward/attention.h"
+#include "workloads/forward/config_reader.h"
+#include "workloads/forward/rope.h"
+
+namespace moesim {
+
+struct LatentParameters {
+  std::int64_t hidden = 0, heads = 0;
+  std::int64_t query_rank = 0;  // 0 = queries are not compressed
+  std::int64_t key_value_rank = 0;
+  std::int64_t plain_dim = 0, rotated_dim = 0, value_dim = 0;  // of a head
+  bool bias = false;
+  RopeParameters rope;
+};
+
+// num_attention_heads, q_lora_rank (null: none), kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim,
+// v_head_dim, attention_bias, rope_interleave and the rope keys.
+LatentParameters read_latent(ConfigReader& config, std::int64_t hidden);
+
+// Tensors <prefix>q_proj or q_a_proj, q_a_layernorm, q_b_proj; kv_a_proj_with_mqa, kv_a_layernorm,
+// kv_b_proj, o_proj.
+std::unique_ptr<Attention> load_latent(const LatentParameters& parameters,
+                                       const std::shared_ptr<Rope>& rope,
+                                       const Checkpoint& weights,
+                                       const std::string& prefix);
+
+}  // namespace moesim

@@ -1,0 +1,87 @@
+// The pool: workers sleep on a generation counter, tiles are handed out by one atomic index.
+#include "workloads/forward/thread_pool.h"
+
+#include <algorithm>
+
+// From libgomp, which Debian's oneDNN threads with; declared here so that no -fopenmp is needed.
+extern "C" void omp_set_num_threads(int threads);
+extern "C" int omp_get_max_threads();
+
+namespace moesim {
+namespace {
+
+constexpr double kWorthWaking = 1e6;  // FLOPs: some 10 microseconds of one core
+
+// oneDNN threads a product as this thread's OpenMP setting says: one thread while a pool runs.
+class OneOpenmpThread {
+ public:
+  OneOpenmpThread() : before_(omp_get_max_threads()) { omp_set_num_threads(1); }
+  ~OneOpenmpThread() { omp_set_num_threads(before_); }
+  OneOpenmpThread(const OneOpenmpThread&) = delete;
+  OneOpenmpThread& operator=(const OneOpenmpThread&) = delete;
+
+ private:
+  int before_;
+};
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads) : scratch_(static_cast<std::size_t>(std::max(1, threads))) {
+  for (std::size_t i = 1; i < scratch_.size(); ++i)
+    workers_.emplace_back([this, i] { wait_for_work(scratch_[i]); });
+}
+
+ThreadPool::~ThreadPool() {
+  stop_ = true;
+  ++generation_;
+  generation_.notify_all();
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(std::size_t count, double flops, const Task& task) {
+  const OneOpenmpThread one_thread;
+  const bool alone = workers_.empty() || count < 2 || flops < kWorthWaking;
+  task_ = &task;
+  count_ = count;
+  next_ = 0;
+  failure_ = nullptr;
+  if (!alone) {
+    busy_ = static_cast<unsigned>(workers_.size());
+    ++generation_;
+    generation_.notify_all();
+  }
+  work(scratch_.front());
+  if (!alone)
+    for (unsigned busy = busy_; busy != 0; busy = busy_) busy_.wait(busy);
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void ThreadPool::work(Scratch& scratch) {
+  for (std::size_t index = next_++; index < count_; index = next_++) {
+    try {
+      (*task_)(index, scratch);
+    } catch (...) {
+      keep_failure(index);
+    }
+  }
+}
+
+void ThreadPool::keep_failure(std::size_t index) {
+  const std::lock_guard lock(failure_mutex_);
+  if (failure_ && failed_index_ < index) return;
+  failure_ = std::current_exception();
+  failed_index_ = index;
+}
+
+void ThreadPool::wait_for_work(Scratch& scratch) {
+  const OneOpenmpThread one_thread;
+  for (unsigned seen = 0;;) {
+    generation_.wait(seen);
+    seen = generation_;
+    if (stop_) return;
+    work(scratch);
+    if (--busy_ == 0) busy_.notify_one();
+  }
+}
+
+}  // namespace moesim
