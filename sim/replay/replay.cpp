@@ -29,6 +29,7 @@ std::vector<std::string> engine_arguments(double precision) {
 #ifdef MOESIM_SANITIZE
           "--cfg=contexts/factory:thread",
 #endif
+          "--cfg=network/optim:Full",  // an all-to-all is one component: lazy updates cost more
           "--cfg=contexts/stack-size:128",
           fmt::format("--cfg=surf/precision:{}", precision)};
 }
