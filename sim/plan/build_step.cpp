@@ -151,23 +151,14 @@ class StepBuilder {
     add_exchange(TaskKind::combine, std::move(work.combine));
   }
 
+  // The head's columns are split over the tensor-parallel group: every rank sees all its outputs.
   void add_head() {
-    const auto tensor = static_cast<std::size_t>(inputs_.plan.parallelism.tensor);
-    Task task;
-    task.kind = TaskKind::head;
-    task.basis = Basis::exact;
-    for (const std::vector<BatchEntry>& entries : batch_.by_rank) {
-      std::size_t outputs = 0;
-      for (const BatchEntry& entry : entries)
-        outputs += entry.phase == Phase::prefill ? 1 : static_cast<std::size_t>(entry.new_tokens);
-      for (std::size_t member = 0; member < tensor; ++member) {
-        const KernelCost cost =
-            inputs_.costs.head(static_cast<std::int64_t>((outputs + tensor - 1 - member) / tensor));
-        task.by_rank.push_back(cost.time);
-        task.basis = weaker(task.basis, cost.basis);
-      }
-    }
-    add(std::move(task));
+    add(of_groups(TaskKind::head, [&](std::size_t group) {
+      std::int64_t outputs = 0;
+      for (const BatchEntry& entry : batch_.by_rank[group])
+        outputs += entry.phase == Phase::prefill ? 1 : entry.new_tokens;
+      return inputs_.costs.head(outputs);
+    }));
   }
 
   const StepInputs& inputs_;

@@ -98,10 +98,11 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
     for (std::size_t first; (first = next_layer.fetch_add(kLayersPerPass)) < layers;) {
       const auto pass = std::span(scratch).first(std::min(kLayersPerPass, layers - first));
       count_copies(routing, first, pass);
+      const auto routed = count_routed_choices(routing, first, pass.size());
       for (std::size_t i = 0; i < pass.size(); ++i) {
         MoeLayerWork& work = works[first + i];
         work.load.trace_layer = static_cast<int>(first + i);
-        work.routed_choices = count_routed_choices(routing, first + i, 1);
+        work.routed_choices = routed[i];
         work.dispatch = make_exchange(paths, pass[i], exchanges.dispatch);
         work.combine = make_exchange(paths, pass[i], exchanges.combine);
         cost_experts(inputs, inputs.plan.placement[first + i], pass[i], work);

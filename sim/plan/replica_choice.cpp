@@ -35,7 +35,7 @@ void ReplicaChooser::start(std::size_t source, std::size_t first_rank) {
   for (const std::uint32_t expert : replicated_) {
     if (choice_ == ReplicaChoice::nearest) keep_nearest(expert, source, first_rank);
     Candidates& candidates = candidates_[expert];
-    candidates.cursor = static_cast<std::uint32_t>((source - first_rank) % candidates.count);
+    candidates.start = static_cast<std::uint32_t>((source - first_rank) % candidates.count);
   }
 }
 

@@ -11,11 +11,11 @@ namespace moesim {
 // Deals the token copies of one MoE layer over the replicas of each expert, source rank by source
 // rank. even: round robin over all replicas, starting at replica (source % replicas), so that the
 // odd copies of many sources spread; nearest: the same over the replicas on the source's rank, else
-// on its node, else all. Deterministic: the n-th copy of an expert from a source always goes to the
-// same slot.
+// on its node, else all. Deterministic, and independent of the order of a source's tokens: a round
+// robin's totals follow from the number of copies.
 class ReplicaChooser {
  public:
-  // `first_rank`: of the EP group, in the pool. std::logic_error when an expert has no replica.
+  // std::logic_error when an expert has no replica.
   ReplicaChooser(const Placement& placement,
                  std::size_t experts,
                  ReplicaChoice choice,
@@ -25,17 +25,24 @@ class ReplicaChooser {
   // group's.
   void start(std::size_t source, std::size_t first_rank);
 
-  // The slot of the next copy of `expert`, expert < experts.
-  std::uint32_t next(std::size_t expert) {
-    Candidates& candidates = candidates_[expert];
-    const std::uint32_t slot = slots_[candidates.first + candidates.cursor];
-    if (++candidates.cursor == candidates.count) candidates.cursor = 0;
-    return slot;
+  // Deals the source's `copies` of `expert` (< experts): calls give(slot, copies of that slot) for
+  // every slot that gets some.
+  template <class Give>
+  void deal(std::size_t expert, std::uint32_t copies, const Give& give) const {
+    const Candidates& candidates = candidates_[expert];
+    if (candidates.count == 1) return give(slots_[candidates.first], copies);
+    const std::uint32_t each = copies / candidates.count, odd = copies % candidates.count;
+    for (std::uint32_t i = 0; i < candidates.count; ++i) {
+      const std::uint32_t turn =
+          (i >= candidates.start ? i : i + candidates.count) - candidates.start;
+      const std::uint32_t given = each + (turn < odd ? 1 : 0);
+      if (given > 0) give(slots_[candidates.first + i], given);
+    }
   }
 
  private:
   struct Candidates {
-    std::uint32_t first = 0, count = 0, cursor = 0;  // slots_[first, first + count)
+    std::uint32_t first = 0, count = 0, start = 0;  // slots_[first, first + count)
   };
   void keep_nearest(std::size_t expert, std::size_t source, std::size_t first_rank);
 

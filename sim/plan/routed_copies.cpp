@@ -1,31 +1,38 @@
 // Token copies by source and destination: one pass over the rows for a few layers at a time.
 #include "sim/plan/routed_copies.h"
 
+#include <algorithm>
+
 #include "sim/core/error.h"
 #include "sim/plan/replica_choice.h"
 
 namespace moesim {
 namespace {
 
-// One MoE layer while its copies are counted.
+// One MoE layer while its copies are counted: by expert for one source, then dealt to replicas.
 struct LayerCounter {
   ReplicaChooser chooser;
   const Placement& placement;
   RoutedCopies& copies;
-  std::uint32_t* to_rank = nullptr;  // of the current source and EP group
-  std::uint32_t* to_slot = nullptr;
+  std::vector<std::uint32_t> by_expert;  // of the current source; the last counts all other ids
 
-  void start(std::size_t source, std::size_t ranks_per_group) {
-    const std::size_t group = source / ranks_per_group;
-    chooser.start(source, group * ranks_per_group);
-    const auto ranks = static_cast<std::size_t>(copies.ranks);
-    to_rank = &copies.copies[source * ranks + group * ranks_per_group];
-    to_slot = &copies.per_physical_expert[group * placement.rank_of.size()];
+  void add(std::uint16_t expert) {
+    ++by_expert[std::min<std::size_t>(expert, by_expert.size() - 1)];
   }
-  void add(std::size_t expert) {
-    const std::uint32_t slot = chooser.next(expert);
-    ++to_slot[slot];
-    ++to_rank[index(placement.rank_of[slot])];
+  void deal(std::size_t source, std::size_t ranks_per_group) {
+    const std::size_t group = source / ranks_per_group, first = group * ranks_per_group;
+    std::uint32_t* to_rank =
+        &copies.copies[source * static_cast<std::size_t>(copies.ranks) + first];
+    std::uint32_t* to_slot = &copies.per_physical_expert[group * placement.rank_of.size()];
+    chooser.start(source, first);
+    for (std::size_t expert = 0; expert + 1 < by_expert.size(); ++expert) {
+      if (by_expert[expert] == 0) continue;
+      chooser.deal(expert, by_expert[expert], [&](std::uint32_t slot, std::uint32_t count) {
+        to_slot[slot] += count;
+        to_rank[index(placement.rank_of[slot])] += count;
+      });
+    }
+    std::fill(by_expert.begin(), by_expert.end(), 0);
   }
 };
 
@@ -54,29 +61,20 @@ std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
     counters.push_back(
         {ReplicaChooser(placement, static_cast<std::size_t>(inputs.trace.header.experts),
                         plan.replica_choice, inputs.ranks_per_node),
-         placement, layer});
+         placement, layer,
+         std::vector<std::uint32_t>(static_cast<std::size_t>(inputs.trace.header.experts) + 1)});
   }
   return counters;
 }
 
-void count_row(const RoutingTrace& trace,
-               std::size_t row,
-               std::size_t first_layer,
-               std::span<LayerCounter> counters) {
-  const auto top_k = static_cast<std::size_t>(trace.header.top_k);
-  const auto experts = static_cast<std::uint16_t>(trace.header.experts);
-  const std::uint16_t* choice = trace.choice(row, first_layer).data();
-  for (LayerCounter& counter : counters) {
-    for (std::size_t k = 0; k < top_k; ++k) {
-      const std::uint16_t expert = *choice++;
-      if (expert >= experts) {
-        if (expert == kNotRouted) continue;
-        refuse(trace, row, first_layer + static_cast<std::size_t>(&counter - counters.data()),
-               expert);
-      }
-      counter.add(expert);
-    }
-  }
+// Throws for the first id of the rows that is no expert; returns when all others were kNotRouted.
+void check_ids(const RoutingInputs& inputs, std::size_t first_layer, std::size_t layers) {
+  for (const std::vector<std::uint32_t>& rows : inputs.batch.rows)
+    for (const std::uint32_t row : rows)
+      for (std::size_t layer = first_layer; layer < first_layer + layers; ++layer)
+        for (const std::uint16_t expert : inputs.trace.choice(row, layer))
+          if (expert >= inputs.trace.header.experts && expert != kNotRouted)
+            refuse(inputs.trace, row, layer, expert);
 }
 
 }  // namespace
@@ -87,29 +85,38 @@ void count_copies(const RoutingInputs& inputs,
   std::vector<LayerCounter> counters = make_counters(inputs, first_layer, copies);
   const auto tensor = static_cast<std::size_t>(inputs.plan.parallelism.tensor);
   const auto ranks_per_group = static_cast<std::size_t>(inputs.plan.parallelism.expert);
+  const auto top_k = static_cast<std::size_t>(inputs.trace.header.top_k);
+  bool odd_ids = false;
   for (std::size_t group = 0; group < inputs.batch.rows.size(); ++group) {
     const std::vector<std::uint32_t>& rows = inputs.batch.rows[group];
     for (std::size_t member = 0; member < tensor; ++member) {
-      for (LayerCounter& counter : counters)
-        counter.start(rank_of_token(group, member, tensor), ranks_per_group);
-      for (std::size_t token = member; token < rows.size(); token += tensor)
-        count_row(inputs.trace, rows[token], first_layer, counters);
+      for (std::size_t token = member; token < rows.size(); token += tensor) {
+        const std::uint16_t* choice = inputs.trace.choice(rows[token], first_layer).data();
+        for (LayerCounter& counter : counters)
+          for (std::size_t k = 0; k < top_k; ++k) counter.add(*choice++);
+      }
+      for (LayerCounter& counter : counters) {
+        odd_ids = odd_ids || counter.by_expert.back() > 0;
+        counter.deal(rank_of_token(group, member, tensor), ranks_per_group);
+      }
     }
   }
+  if (odd_ids) check_ids(inputs, first_layer, copies.size());
 }
 
-std::int64_t count_routed_choices(const RoutingInputs& inputs,
-                                  std::size_t first_layer,
-                                  std::size_t layers) {
-  const std::size_t choices = layers * static_cast<std::size_t>(inputs.trace.header.top_k);
-  std::int64_t routed = 0;
+std::vector<std::int64_t> count_routed_choices(const RoutingInputs& inputs,
+                                               std::size_t first_layer,
+                                               std::size_t layers) {
+  const auto top_k = static_cast<std::size_t>(inputs.trace.header.top_k);
+  std::vector<std::uint32_t> by_choice(layers * top_k);  // by layer and place in the top k
   for (const std::vector<std::uint32_t>& rows : inputs.batch.rows)
     for (const std::uint32_t row : rows) {
       const std::uint16_t* choice = inputs.trace.choice(row, first_layer).data();
-      std::uint32_t of_row = 0;
-      for (std::size_t i = 0; i < choices; ++i) of_row += choice[i] != kNotRouted ? 1U : 0U;
-      routed += of_row;
+      for (std::size_t i = 0; i < by_choice.size(); ++i)
+        by_choice[i] += choice[i] != kNotRouted ? 1U : 0U;
     }
+  std::vector<std::int64_t> routed(layers);
+  for (std::size_t i = 0; i < by_choice.size(); ++i) routed[i / top_k] += by_choice[i];
   return routed;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "sim/plan/all_to_all.h"
 #include "sim/plan/batch.h"
@@ -30,10 +31,10 @@ void count_copies(const RoutingInputs& inputs,
                   std::size_t first_layer,
                   std::span<RoutedCopies> copies);
 
-// Routed choices of the batch's rows in trace layers [first_layer, first_layer + layers), straight
-// from the rows: the yardstick for the copies counted above.
-std::int64_t count_routed_choices(const RoutingInputs& inputs,
-                                  std::size_t first_layer,
-                                  std::size_t layers);
+// Routed choices of the batch's rows in trace layers [first_layer, first_layer + layers), by layer,
+// straight from the rows: the yardstick for the copies counted above.
+std::vector<std::int64_t> count_routed_choices(const RoutingInputs& inputs,
+                                               std::size_t first_layer,
+                                               std::size_t layers);
 
 }  // namespace moesim

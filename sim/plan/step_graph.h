@@ -93,11 +93,12 @@ struct StepInputs {
 };
 
 // Model MoE layer i replays trace layer i % trace.moe_layers(). Under tensor parallelism t a DP
-// rank's tokens are dealt over its t ranks one by one: attention and embedding see all of them,
-// every other kernel the rank's own share, with a reduce-scatter between and an all-gather after
-// each layer. The head computes one token of a prefill entry (its last) and all of a decode entry.
-// The result does not depend on `threads`. InputError: a trace whose experts or top_k are not the
-// model's, an expert id out of range, more ranks than the cluster has, an unknown algorithm.
+// rank's tokens are dealt over its t ranks one by one: embedding, attention and head see all of
+// them, every other kernel the rank's own share, with a reduce-scatter after attention and an
+// all-gather after each layer. The head computes one token of a prefill entry (its last) and all of
+// a decode entry. The result does not depend on `threads`. InputError: a trace whose experts or
+// top_k are not the model's, an expert id out of range, more ranks than the cluster has, an unknown
+// algorithm.
 StepGraph build_step(const StepInputs& inputs, const Batch& batch);
 
 }  // namespace moesim
