@@ -22,7 +22,8 @@ std::vector<bool> read_moe_layers(ConfigReader& config, std::int64_t layers) {
     for (const JsonNode& layer : dense->items())
       is_moe[static_cast<std::size_t>(layer.as_int(0, layers - 1))] = false;
   if (std::find(is_moe.begin(), is_moe.end(), true) == is_moe.end())
-    config.fail("num_hidden_layers", "no layer is left with a mixture of experts");
+    config.fail(config.find("mlp_only_layers") ? "mlp_only_layers" : "decoder_sparse_step",
+                "no layer is left with a mixture of experts");
   return is_moe;
 }
 
