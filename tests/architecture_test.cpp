@@ -44,7 +44,7 @@ const std::map<std::string, std::vector<std::string>>& allowed_folders() {
       {"workloads", {"sim/model", "sim/trace"}},
       {"analysis", {"sim/result/result.h", "sim/trace"}},
       {"cli", {"sim", "topologies", "workloads", "analysis"}},
-      {"bench", {"sim", "topologies", "workloads", "analysis"}},
+      {"bench", {"sim", "topologies", "workloads", "analysis", "tests"}},
       {"tests", {"sim", "topologies", "workloads", "analysis", "cli"}},
   };
   return allowed;

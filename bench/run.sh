@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Builds the benchmarks, runs them and prints the figures of docs/performance.md. Everything is warm:
+# each command runs before it is timed. Anonymous memory (RssAnon) is read in a run of its own.
+#   bench/run.sh [output folder, default build/bench]
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
+out="${1:-build/bench}"
+mkdir -p "$out"
+
+./moesim setup develop
+cmake --preset release >/dev/null
+programs=()
+for source in bench/*.cpp; do programs+=("bench_$(basename "$source" .cpp)"); done
+ninja -C build/release moesim "${programs[@]}"
+
+# 320 ranks x 128 tokens of 58 MoE layers with 256 experts, top-8, Zipf exponent 0.5.
+export MOESIM_BENCH_TRACE="$out/trace.safetensors"
+[[ -s $MOESIM_BENCH_TRACE ]] || build/release/bench_make_trace "$MOESIM_BENCH_TRACE" 40960 58 256 8 0.5 1
+cp bench/decode_320.json "$out"
+
+most_anonymous_memory() {  # of the command given: kB, sampled every 2 ms
+  local most=0 key value
+  "$@" >/dev/null &
+  local pid=$!
+  while kill -0 "$pid" 2>/dev/null; do
+    while read -r key value _; do
+      if [[ $key == RssAnon: ]] && ((value > most)); then most=$value; fi
+    done <"/proc/$pid/status" || break
+    sleep 0.002
+  done 2>/dev/null
+  wait "$pid"
+  echo "$most"
+}
+
+whole_process() {  # $1: what, the rest: command; prints one row
+  local what="$1" times memory
+  shift
+  hyperfine -N --warmup 2 --runs 10 --style none --export-csv "$out/times.csv" "$*" >/dev/null
+  times="$(tail -n 1 "$out/times.csv" | awk -F, '{ printf "%.3f s (%.3f to %.3f)", $4, $7, $8 }')"
+  memory="$(most_anonymous_memory "$@")"
+  printf '| %s | %s | %s MB |\n' "$what" "$times" "$((memory / 1000))"
+}
+
+printf '\n%s, %s cores\n\n' "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)"
+printf '| whole process | median (least to most) | RssAnon |\n|---|---|---|\n'
+worker=(build/release/moesim worker "$out/decode_320.json" --trace "$MOESIM_BENCH_TRACE" --out "$out/point.json")
+whole_process "one decode step, 61 layers, 320 ranks, \`bound\`" "${worker[@]}"
+whole_process "the same with EPLB" "${worker[@]}" --set plan.placement=eplb
+printf '\n'
+for program in "${programs[@]}"; do
+  if [[ $program == bench_make_trace ]]; then continue; fi
+  printf '%s\n' "$program"
+  "build/release/$program" --benchmark_min_time=0.5 2>/dev/null
+done
