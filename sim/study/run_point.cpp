@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "sim/memory/memory_ledger.h"
+#include "sim/plan/fabric_paths.h"
 #include "sim/plan/placement.h"
 #include "sim/plan/step_graph.h"
 #include "sim/result/measure.h"
@@ -163,7 +164,8 @@ std::string sampled_error(const StepGraph& graph, const Cluster& cluster) {
   const Seconds bound = replay(sample, cluster, Fidelity::bound).makespan;
   const Seconds flows = replay(sample, cluster, Fidelity::flows).makespan;
   return fmt::format(
-      "Fidelity bound; against every flow of layer {}'s dispatch and combine it is {:+.2f} % off.",
+      "fidelity bound is {1:+.2f} % off the replay of every flow, on layer {0}'s dispatch and "
+      "combine",
       first->layer, 100 * (bound / flows - 1));
 }
 
@@ -193,8 +195,8 @@ void replay_steps(const StepInputs& inputs,
     }
     measurement.add(graph, timeline);
     if (sample) {
-      if (const std::string note = sampled_error(graph, cluster); !note.empty())
-        result.notes.push_back(note);
+      if (const std::string law = sampled_error(graph, cluster); !law.empty())
+        result.checks.push_back({law, true});
     }
   }
   if (!wanted && blocking && fidelity == Fidelity::bound) {
@@ -251,7 +253,8 @@ PointResult run_point(const StudyPoint& point, const std::string& trace_path, in
   result.ran = ledger.fits;
   if (result.ran) {
     const KernelCosts costs(model, cluster.accelerator, plan.parallelism, plan.precision);
-    const StepInputs inputs{model, cluster, plan, trace, costs, false, threads};
+    const FabricPaths paths(cluster.fabric);
+    const StepInputs inputs{model, cluster, plan, trace, costs, false, threads, &paths};
     Measurement measurement(cluster, model, plan);
     replay_steps(inputs, batches, scenario.fidelity, measurement, result);
     measurement.fill(result);
