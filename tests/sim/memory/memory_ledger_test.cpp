@@ -165,6 +165,16 @@ TEST_CASE("activations are the residual stream and the largest part beside it") 
         2 * 2.0 * 7168 + 4.0 * (1 << 24));
 }
 
+TEST_CASE("after attention a rank of a tensor-parallel group works on its share of the tokens") {
+  const MoeModel model = load_model("mixtral-8x7b");
+  BatchEntry prompt;
+  prompt.phase = Phase::prefill;
+  prompt.new_tokens = 1024;
+  // Residual and norm of all tokens; an eighth of them at 2 experts x 3 x 14336 bf16 values.
+  CHECK(working_set(model, contiguous_plan(model, {8, 8, 8}, 0), {prompt}).activations.value ==
+        2 * 2.0 * 1024 * 4096 + 1024 / 8 * 2.0 * 2 * 3 * 14336);
+}
+
 TEST_CASE("the ledger takes each rank's largest batch and sums to its kinds") {
   const MoeModel model = load_model("mixtral-8x7b");
   const ShardingPlan plan = contiguous_plan(model, {8, 8, 2}, 0);
