@@ -46,15 +46,15 @@ std::string opening(const TraceStats& stats) {
 }
 
 std::string layer_table(const TraceStats& stats) {
-  const std::vector<TextColumn> columns{{"layer"},
+  const std::vector<TextColumn> columns{{"layer", 5},
                                         {"busiest expert", 8},
-                                        {"max/mean"},
-                                        {"Zipf"},
+                                        {"max/mean", 8},
+                                        {"Zipf", 5},
                                         {"hottest eighth", 8},
                                         {"domain distance", 8},
-                                        {"next layer (chance)", 12},
-                                        {"next token (chance)", 12},
-                                        {"same first expert (chance)", 12}};
+                                        {"next layer (chance)", 14},
+                                        {"next token (chance)", 14},
+                                        {"same first expert (chance)", 14}};
   Rows rows;
   for (const LayerTraceStats& layer : stats.layers)
     rows.push_back(
@@ -67,7 +67,7 @@ std::string layer_table(const TraceStats& stats) {
 }
 
 std::string domain_table(const TraceStats& stats) {
-  std::vector<TextColumn> columns{{"layer"}};
+  std::vector<TextColumn> columns{{"layer", 5}};
   for (const std::string& domain : stats.header.domains) columns.push_back({domain, 14});
   Rows rows;
   for (const LayerTraceStats& layer : stats.layers) {
