@@ -236,6 +236,17 @@ TEST_CASE("other hardware or precision makes a calibration a transferred one") {
   CHECK(basis(mixtral, h800) == Basis::transferred);  // bf16 experts, fp8 calibration
   const KernelCosts costs(deepseek, h800, {}, precision_of(deepseek));
   CHECK(costs.embedding(16).basis == Basis::datasheet);
+  // The norm, a datasheet figure, takes less than a tenth of the layer's time.
+  CHECK(costs.attention(0, decode_batch(128, 4096)).basis == Basis::calibrated);
+}
+
+TEST_CASE("an accelerator without a calibration takes its stand-in's, else the first") {
+  const auto origin = [](const std::string& name) {
+    return load_efficiencies(name).by_kernel.at("expert_gemm").accelerator;
+  };
+  CHECK(origin("h200-sxm") == "h200-sxm");
+  CHECK(origin("gb200") == "b200-sxm");
+  CHECK(origin("unheard-of") == "h800-sxm");
 }
 
 TEST_CASE("fp8 weights compute in bf16 where the accelerator has no fp8") {
