@@ -8,6 +8,7 @@
 
 #include "sim/memory/memory_ledger.h"
 #include "sim/plan/fabric_paths.h"
+#include "sim/plan/moe_layers.h"
 #include "sim/plan/placement.h"
 #include "sim/plan/step_graph.h"
 #include "sim/result/measure.h"
@@ -56,28 +57,13 @@ std::vector<Placement> place(const Scenario& scenario,
                                                "placement")(input);
 }
 
-ExchangeShape buffer_shape(const ShardingPlan& plan,
-                           const MoeModel& model,
-                           const Cluster& cluster) {
-  ExchangeShape shape;
-  shape.hidden = model.hidden;
-  shape.ranks = plan.parallelism.expert;
-  shape.ranks_per_node = cluster.fabric.ranks_per_node;
-  shape.physical_experts = static_cast<int>(model.experts) + plan.redundant_experts;
-  shape.top_k = static_cast<int>(model.top_k);
-  shape.max_tokens_per_rank = plan.max_tokens_per_rank;
-  shape.dispatch = plan.precision.dispatch;
-  shape.combine = plan.precision.combine;
-  return shape;
-}
-
-Bytes exchange_buffers(const ShardingPlan& plan, const MoeModel& model, const Cluster& cluster) {
+Bytes exchange_buffers(const StepInputs& inputs, const Batch& batch) {
+  const ShardingPlan& plan = inputs.plan;
   if (plan.parallelism.expert == 1) return Bytes(0);  // nothing is exchanged
-  const ExchangeShape shape = buffer_shape(plan, model, cluster);
+  const ExchangeShape shape = exchange_shape(inputs, batch);
   const auto& catalog = Catalog<AllToAllPart>::instance();
   const Bytes dispatch = catalog.at(plan.dispatch, "all-to-all algorithm").buffer_bytes(shape);
-  if (plan.combine == plan.dispatch)
-    return dispatch;  // one algorithm's buffers serve both directions
+  if (plan.combine == plan.dispatch) return dispatch;  // one algorithm's buffers serve both ways
   return dispatch + catalog.at(plan.combine, "all-to-all algorithm").buffer_bytes(shape);
 }
 
@@ -248,13 +234,13 @@ PointResult run_point(const StudyPoint& point, const std::string& trace_path, in
   describe(point, cluster, model, result);
   result.expert_load_layers = trace.header.layer_ids;
   add_notes(scenario, model, trace, split, batches, result);
+  const KernelCosts costs(model, cluster.accelerator, plan.parallelism, plan.precision);
+  const FabricPaths paths(cluster.fabric);
+  const StepInputs inputs{model, cluster, plan, trace, costs, false, threads, &paths};
   const MemoryLedger ledger = build_ledger(model, cluster.accelerator, plan, batches,
-                                           exchange_buffers(plan, model, cluster));
+                                           exchange_buffers(inputs, batches.front()));
   result.ran = ledger.fits;
   if (result.ran) {
-    const KernelCosts costs(model, cluster.accelerator, plan.parallelism, plan.precision);
-    const FabricPaths paths(cluster.fabric);
-    const StepInputs inputs{model, cluster, plan, trace, costs, false, threads, &paths};
     Measurement measurement(cluster, model, plan);
     replay_steps(inputs, batches, scenario.fidelity, measurement, result);
     measurement.fill(result);
