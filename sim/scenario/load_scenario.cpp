@@ -34,49 +34,25 @@ std::string existing_path(const JsonNode& node, const std::string& folder) {
   return path;
 }
 
-template <class Value>
-void read(const JsonNode& object, const char* key, Value& into, Value (JsonNode::*as)() const) {
-  if (const auto node = object.find(key)) into = ((*node).*as)();
-}
-
 void read_int(
     const JsonNode& object, const char* key, int& into, std::int64_t low, std::int64_t high) {
   if (const auto node = object.find(key)) into = static_cast<int>(node->as_int(low, high));
 }
 
 ClusterSpec read_cluster(const JsonNode& node) {
-  node.allow_only({"preset", "accelerator", "topology", "nodes", "gpus_per_node", "nvlink", "nic",
-                   "nvlink_latency", "nic_latency", "spine_latency", "oversubscription",
-                   "path_choice"});
+  std::vector<std::string> keys = cluster_keys();
+  keys.insert(keys.begin(), "preset");
+  node.allow_only(keys);
   ClusterSpec spec;
   if (const auto preset = node.find("preset")) {
     spec = at_place(*preset, [&] { return load_cluster_preset(preset->as_string()); });
   }
-  if (const auto accelerator = node.find("accelerator")) {
-    spec.accelerator = accelerator->as_choice(accelerator_names(), "accelerator");
-  }
-  if (const auto topology = node.find("topology")) {
-    spec.topology = topology->as_choice(Catalog<TopologyPart>::instance().names(), "topology");
-  }
+  read_cluster_keys(node, spec);
   if (spec.accelerator.empty()) node.fail("needs a \"preset\" or an \"accelerator\"");
   if (spec.topology.empty()) node.fail("needs a \"preset\" or a \"topology\"");
-  TopologyOptions& options = spec.options;
-  read_int(node, "nodes", options.nodes, 1, kMostRanks);
-  read_int(node, "gpus_per_node", options.gpus_per_node, 1, 1024);
-  if (options.nodes * static_cast<std::int64_t>(options.gpus_per_node) > kMostRanks) {
-    node.fail("asks for more than " + std::to_string(kMostRanks) + " GPUs");
-  }
-  if (options.nvlink.value == 0) options.nvlink = load_accelerator(spec.accelerator).nvlink;
-  read(node, "nvlink", options.nvlink, &JsonNode::as_bytes_per_second);
-  read(node, "nic", options.nic, &JsonNode::as_bytes_per_second);
-  read(node, "nvlink_latency", options.nvlink_latency, &JsonNode::as_seconds);
-  read(node, "nic_latency", options.nic_latency, &JsonNode::as_seconds);
-  read(node, "spine_latency", options.spine_latency, &JsonNode::as_seconds);
-  if (const auto over = node.find("oversubscription"))
-    options.oversubscription = over->as_ratio(1, 64);
-  if (const auto choice = node.find("path_choice")) {
-    options.ecmp = choice->as_choice({"ideal", "ecmp"}, "path choice") == "ecmp";
-  }
+  const std::int64_t ranks = std::int64_t{spec.options.nodes} * spec.options.gpus_per_node;
+  if (ranks > kMostRanks)
+    node.fail("asks for " + std::to_string(ranks) + " GPUs; at most " + std::to_string(kMostRanks));
   return spec;
 }
 
