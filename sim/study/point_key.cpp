@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "sim/cluster/json_folder.h"
 #include "sim/io/files.h"
 #include "sim/model/moe_model.h"
 #include "sim/study/study.h"
@@ -40,12 +41,12 @@ std::string point_key(const StudyPoint& point, const std::string& trace_path) {
   hash.add(point.canonical_json);
   hash.add(open_trace(trace_path).header.data_sha256);
   hash.add(MappedFile(model_file(point.scenario.model)).bytes());
-  hash.add(MappedFile(
-               data_path("topologies/accelerators/" + point.scenario.cluster.accelerator + ".json"))
-               .bytes());
-  if (!point.scenario.cluster.preset.empty()) {
-    hash.add(MappedFile(data_path("topologies/clusters/" + point.scenario.cluster.preset + ".json"))
-                 .bytes());
+  const ClusterSpec& cluster = point.scenario.cluster;
+  hash.add(
+      MappedFile(json_path("topologies/accelerators", cluster.accelerator, "accelerator")).bytes());
+  if (!cluster.preset.empty()) {
+    hash.add(
+        MappedFile(json_path("topologies/clusters", cluster.preset, "cluster preset")).bytes());
   }
   add_folder(hash, data_path("topologies/calibration"));
   hash.add(program_hash());
