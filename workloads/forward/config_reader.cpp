@@ -3,92 +3,96 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
+#include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 namespace moesim {
 namespace {
 
 // Training, generation and bookkeeping keys of the hub's configurations.
-const std::set<std::string>& harmless_keys() {
-  static const std::set<std::string> keys{"add_cross_attention",
-                                          "architectures",
-                                          "attention_dropout",
-                                          "auto_map",
-                                          "aux_loss_alpha",
-                                          "bad_words_ids",
-                                          "begin_suppress_tokens",
-                                          "bos_token_id",
-                                          "chunk_size_feed_forward",
-                                          "cross_attention_hidden_size",
-                                          "decoder_start_token_id",
-                                          "diversity_penalty",
-                                          "do_sample",
-                                          "dtype",
-                                          "early_stopping",
-                                          "embd_pdrop",
-                                          "encoder_no_repeat_ngram_size",
-                                          "eos_token_id",
-                                          "ep_size",
-                                          "exponential_decay_length_penalty",
-                                          "finetuning_task",
-                                          "forced_bos_token_id",
-                                          "forced_eos_token_id",
-                                          "hidden_dropout",
-                                          "id2label",
-                                          "initializer_range",
-                                          "is_decoder",
-                                          "is_encoder_decoder",
-                                          "label2id",
-                                          "length_penalty",
-                                          "max_length",
-                                          "max_position_embeddings",
-                                          "max_window_layers",
-                                          "min_length",
-                                          "model_type",
-                                          "no_repeat_ngram_size",
-                                          "num_beam_groups",
-                                          "num_beams",
-                                          "num_nextn_predict_layers",
-                                          "num_return_sequences",
-                                          "output_attentions",
-                                          "output_hidden_states",
-                                          "output_router_logits",
-                                          "output_scores",
-                                          "pad_token_id",
-                                          "prefix",
-                                          "pretraining_tp",
-                                          "problem_type",
-                                          "pruned_heads",
-                                          "remove_invalid_values",
-                                          "repetition_penalty",
-                                          "resid_pdrop",
-                                          "return_dict",
-                                          "return_dict_in_generate",
-                                          "router_aux_loss_coef",
-                                          "router_jitter_noise",
-                                          "router_z_loss_coef",
-                                          "sep_token_id",
-                                          "seq_aux",
-                                          "suppress_tokens",
-                                          "task_specific_params",
-                                          "temperature",
-                                          "tf_legacy_loss",
-                                          "tie_encoder_decoder",
-                                          "tokenizer_class",
-                                          "top_k",
-                                          "top_p",
-                                          "torch_dtype",
-                                          "torchscript",
-                                          "transformers_version",
-                                          "typical_p",
-                                          "use_bfloat16",
-                                          "use_cache"};
-  return keys;
-}
+constexpr std::string_view kHarmlessKeys[] = {"add_cross_attention",
+                                              "architectures",
+                                              "attention_dropout",
+                                              "auto_map",
+                                              "aux_loss_alpha",
+                                              "bad_words_ids",
+                                              "begin_suppress_tokens",
+                                              "bos_token_id",
+                                              "chunk_size_feed_forward",
+                                              "cross_attention_hidden_size",
+                                              "decoder_start_token_id",
+                                              "diversity_penalty",
+                                              "do_sample",
+                                              "dtype",
+                                              "early_stopping",
+                                              "embd_pdrop",
+                                              "encoder_no_repeat_ngram_size",
+                                              "eos_token_id",
+                                              "ep_size",
+                                              "exponential_decay_length_penalty",
+                                              "finetuning_task",
+                                              "forced_bos_token_id",
+                                              "forced_eos_token_id",
+                                              "hidden_dropout",
+                                              "id2label",
+                                              "initializer_range",
+                                              "is_decoder",
+                                              "is_encoder_decoder",
+                                              "label2id",
+                                              "length_penalty",
+                                              "max_length",
+                                              "max_position_embeddings",
+                                              "max_window_layers",
+                                              "min_length",
+                                              "model_type",
+                                              "no_repeat_ngram_size",
+                                              "num_beam_groups",
+                                              "num_beams",
+                                              "num_nextn_predict_layers",
+                                              "num_return_sequences",
+                                              "output_attentions",
+                                              "output_hidden_states",
+                                              "output_router_logits",
+                                              "output_scores",
+                                              "pad_token_id",
+                                              "prefix",
+                                              "pretraining_tp",
+                                              "problem_type",
+                                              "pruned_heads",
+                                              "remove_invalid_values",
+                                              "repetition_penalty",
+                                              "resid_pdrop",
+                                              "return_dict",
+                                              "return_dict_in_generate",
+                                              "router_aux_loss_coef",
+                                              "router_jitter_noise",
+                                              "router_z_loss_coef",
+                                              "sep_token_id",
+                                              "seq_aux",
+                                              "suppress_tokens",
+                                              "task_specific_params",
+                                              "temperature",
+                                              "tf_legacy_loss",
+                                              "tie_encoder_decoder",
+                                              "tokenizer_class",
+                                              "top_k",
+                                              "top_p",
+                                              "torch_dtype",
+                                              "torchscript",
+                                              "transformers_version",
+                                              "typical_p",
+                                              "use_bfloat16",
+                                              "use_cache"};
 
 constexpr std::int64_t kLargestSize = std::numeric_limits<std::int32_t>::max();
+
+bool is_harmless(const std::string& key) {
+  return std::find(std::begin(kHarmlessKeys), std::end(kHarmlessKeys), key) !=
+         std::end(kHarmlessKeys);
+}
 
 std::string short_text(const nlohmann::json& value) {
   constexpr std::size_t kLength = 80;
@@ -141,7 +145,7 @@ void ConfigReader::fail(const std::string& key, const std::string& message) cons
 
 void ConfigReader::refuse_unread() const {
   for (const std::string& key : root_.keys()) {
-    if (key.starts_with("_") || read_.count(key) != 0 || harmless_keys().count(key) != 0) continue;
+    if (key.starts_with("_") || read_.count(key) != 0 || is_harmless(key)) continue;
     const auto value = root_.find(key);
     if (!value) continue;  // null
     value->fail(fmt::format(

@@ -40,37 +40,39 @@ ThreadPool::~ThreadPool() {
 
 void ThreadPool::run(std::size_t count, double flops, const Task& task) {
   const OneOpenmpThread one_thread;
-  const bool alone = workers_.empty() || count < 2 || flops < kWorthWaking;
-  task_ = &task;
-  count_ = count;
-  next_ = 0;
-  failure_ = nullptr;
-  if (!alone) {
-    busy_ = static_cast<unsigned>(workers_.size());
+  const auto job = std::make_shared<Job>();
+  job->task = &task;
+  job->count = count;
+  job->left = count;
+  if (!workers_.empty() && count > 1 && flops >= kWorthWaking) {
+    {
+      const std::lock_guard lock(job_mutex_);
+      job_ = job;
+    }
     ++generation_;
     generation_.notify_all();
   }
-  work(scratch_.front());
-  if (!alone)
-    for (unsigned busy = busy_; busy != 0; busy = busy_) busy_.wait(busy);
-  if (failure_) std::rethrow_exception(failure_);
+  job->work(scratch_.front());
+  for (std::size_t left = job->left; left != 0; left = job->left) job->left.wait(left);
+  if (job->failure) std::rethrow_exception(job->failure);
 }
 
-void ThreadPool::work(Scratch& scratch) {
-  for (std::size_t index = next_++; index < count_; index = next_++) {
+void ThreadPool::Job::work(Scratch& scratch) {
+  for (std::size_t index = next++; index < count; index = next++) {
     try {
-      (*task_)(index, scratch);
+      (*task)(index, scratch);
     } catch (...) {
       keep_failure(index);
     }
+    if (--left == 0) left.notify_all();
   }
 }
 
-void ThreadPool::keep_failure(std::size_t index) {
-  const std::lock_guard lock(failure_mutex_);
-  if (failure_ && failed_index_ < index) return;
-  failure_ = std::current_exception();
-  failed_index_ = index;
+void ThreadPool::Job::keep_failure(std::size_t index) {
+  const std::lock_guard lock(failure_mutex);
+  if (failure && failed_index < index) return;
+  failure = std::current_exception();
+  failed_index = index;
 }
 
 void ThreadPool::wait_for_work(Scratch& scratch) {
@@ -79,8 +81,12 @@ void ThreadPool::wait_for_work(Scratch& scratch) {
     generation_.wait(seen);
     seen = generation_;
     if (stop_) return;
-    work(scratch);
-    if (--busy_ == 0) busy_.notify_one();
+    std::shared_ptr<Job> job;
+    {
+      const std::lock_guard lock(job_mutex_);
+      job = job_;
+    }
+    job->work(scratch);
   }
 }
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -35,21 +36,27 @@ class ThreadPool {
   void run(std::size_t count, double flops, const Task& task);
 
  private:
-  void work(Scratch& scratch);
+  // One call of run. A worker that wakes late finds all indices taken and keeps nobody waiting.
+  struct Job {
+    const Task* task = nullptr;  // valid while an index is left
+    std::size_t count = 0;
+    std::atomic<std::size_t> next{0};
+    std::atomic<std::size_t> left{0};  // tasks not finished
+    std::mutex failure_mutex;
+    std::exception_ptr failure;
+    std::size_t failed_index = 0;
+
+    void work(Scratch& scratch);
+    void keep_failure(std::size_t index);
+  };
   void wait_for_work(Scratch& scratch);
-  void keep_failure(std::size_t index);
 
   std::vector<Scratch> scratch_;  // by thread, the caller's first
   std::vector<std::thread> workers_;
-  const Task* task_ = nullptr;
-  std::size_t count_ = 0;
-  std::atomic<std::size_t> next_{0};
+  std::mutex job_mutex_;
+  std::shared_ptr<Job> job_;
   std::atomic<unsigned> generation_{0};  // counts calls of run; workers wait for it to change
-  std::atomic<unsigned> busy_{0};        // workers that have not finished this call
   std::atomic<bool> stop_{false};
-  std::mutex failure_mutex_;
-  std::exception_ptr failure_;
-  std::size_t failed_index_ = 0;
 };
 
 }  // namespace moesim
