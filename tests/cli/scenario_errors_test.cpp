@@ -70,7 +70,7 @@ TEST_CASE("A duplicate key is refused at its second place") {
 
 TEST_CASE("A bare number for a bandwidth is answered with the spelling to use") {
   check_refused(check_edited("\"nodes\": 2", "\"nodes\": 2, \"nic\": 400"),
-                {"edited.json:5:59", "cluster.nic", "400 Gb/s"});
+                {"edited.json:5:56", "cluster.nic", "400 Gb/s"});
 }
 
 TEST_CASE("A wrong unit is answered with the valid ones") {
@@ -94,7 +94,7 @@ TEST_CASE("An unknown cluster preset is answered with the valid ones") {
 
 TEST_CASE("An unknown placement in vary is reported where it stands") {
   check_refused(check_edited("[\"contiguous\", \"eplb\"]", "[\"contiguous\", \"eplbb\"]"),
-                {"edited.json:20:45", "plan.placement", "did you mean \"eplb\"", "round_robin"});
+                {"edited.json:20:46", "plan.placement", "did you mean \"eplb\"", "round_robin"});
 }
 
 TEST_CASE("Expert parallelism that does not divide the slots names the sizes that do") {
