@@ -155,6 +155,7 @@ std::vector<Batch> prefill_batches(const WorkloadSpec& workload,
                                    std::uint64_t seed) {
   Random random = Random::named(seed, "batch context");
   std::vector<Batch> batches;
+  batches.reserve(static_cast<std::size_t>(workload.steps));
   for (int step = 0; step < workload.steps; ++step) batches.push_back(sized_batch(tokens, false));
   std::size_t distance = 0;
   std::int32_t next_id = 0;

@@ -49,6 +49,22 @@ struct ChoicePairs {
   std::size_t layer, next_layer;
 };
 
+// counts[expert - first][next expert] += the pairs of the experts from `first` on for which there
+// are counters.
+void count_pairs(const ChoicePairs& pairs, std::size_t first, std::vector<std::uint32_t>& counts) {
+  const auto experts = static_cast<std::size_t>(pairs.trace.header.experts);
+  const std::size_t end = std::min(experts, first + counts.size() / experts);
+  for (const RowPair& row : pairs.rows) {
+    const auto next = pairs.trace.choice(row.second, pairs.next_layer);
+    for (const std::uint16_t a : pairs.trace.choice(row.first, pairs.layer)) {
+      if (a < first || a >= end) continue;  // kNotRouted lies beyond the end as well
+      std::uint32_t* of_expert = counts.data() + (a - first) * experts;
+      for (const std::uint16_t b : next)
+        if (b != kNotRouted) ++of_expert[b];
+    }
+  }
+}
+
 // Pairs are counted in blocks of first experts, so that the counters stay small for any number of
 // experts.
 DependenceStats coverage(const ChoicePairs& pairs) {
@@ -57,27 +73,18 @@ DependenceStats coverage(const ChoicePairs& pairs) {
   const std::size_t block = std::min(experts, std::max<std::size_t>(1, kPairCounters / experts));
   std::vector<std::uint32_t> counts(block * experts), next_load(experts, 0);
   std::uint64_t covered = 0;
-  DependenceStats stats;
   for (std::size_t first = 0; first < experts; first += block) {
     std::fill(counts.begin(), counts.end(), 0U);
-    for (const RowPair& row : pairs.rows) {
-      const auto next = pairs.trace.choice(row.second, pairs.next_layer);
-      for (const std::uint16_t a : pairs.trace.choice(row.first, pairs.layer)) {
-        if (a < first || a - first >= block || a == kNotRouted) continue;
-        std::uint32_t* of_expert = counts.data() + (a - first) * experts;
-        for (const std::uint16_t b : next)
-          if (b != kNotRouted) ++of_expert[b];
-      }
-    }
-    for (std::size_t i = 0; i < block && first + i < experts; ++i) {
+    count_pairs(pairs, first, counts);
+    for (std::size_t i = 0; i < block; ++i) {
       const auto of_expert = std::span(counts).subspan(i * experts, experts);
-      for (std::size_t b = 0; b < experts; ++b) {
-        next_load[b] += of_expert[b];
-        stats.pairs += of_expert[b];
-      }
+      std::transform(of_expert.begin(), of_expert.end(), next_load.begin(), next_load.begin(),
+                     std::plus<>());
       covered += top_sum(of_expert, top);
     }
   }
+  DependenceStats stats;
+  stats.pairs = std::accumulate(next_load.begin(), next_load.end(), std::uint64_t{0});
   if (stats.pairs == 0) return stats;
   const auto total = static_cast<double>(stats.pairs);
   stats.share = static_cast<double>(covered) / total;

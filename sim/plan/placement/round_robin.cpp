@@ -14,6 +14,7 @@ std::vector<Placement> round_robin(const PlacementInput& input) {
   const auto ranks = static_cast<std::size_t>(input.ranks);
   const std::size_t slots_per_rank = slots / ranks;
   const std::size_t period = std::lcm(experts, ranks);
+  assert(period > 0 && "experts and ranks are counts above zero");
   std::vector<LogicalExpert> replica_of(slots);
   for (std::size_t card = 0; card < slots; ++card) {
     const std::size_t rank = (card + card / period) % ranks;
