@@ -16,7 +16,7 @@ arguments=("$@")
 target="${kept:-$(mktemp -d)}"
 
 clean_up() {
-  umount "$target/dev" "$target/proc" 2>/dev/null || true
+  umount -lR "$target/dev" "$target/proc" 2>/dev/null || true
   [[ -n $kept ]] || rm -rf --one-file-system "$target"
 }
 trap clean_up EXIT
@@ -38,7 +38,8 @@ if [[ -r /etc/ssl/certs/ca-certificates.crt ]]; then
 fi
 
 mountpoint -q "$target/proc" || mount -t proc proc "$target/proc"
-mountpoint -q "$target/dev" || mount --rbind /dev "$target/dev"
+# A slave mount: taking it away again must not take this machine's /dev/pts along.
+mountpoint -q "$target/dev" || mount --rbind --make-rslave /dev "$target/dev"
 
 rm -rf "$target/root/moesim"
 git clone -q --no-hardlinks "$here" "$target/root/moesim"
