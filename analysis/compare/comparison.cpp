@@ -49,14 +49,19 @@ std::vector<std::size_t> ranking(const StudyResult& study) {
   return order;
 }
 
+// Typical error of the step time's basis.
+double step_error(const PointResult& point) {
+  const Metric* step_time = find_metric(point, kStepTime);
+  return step_time ? basis_error(step_time->basis) : 0;
+}
+
 void compare_parts(const PointResult& better, const PointResult& other, Comparison& comparison) {
   std::map<std::string, double> saving;
   for (const auto& [kind, seconds] : other.breakdown) saving[kind] += seconds;
   for (const auto& [kind, seconds] : better.breakdown) saving[kind] -= seconds;
-  const Metric* step_time = find_metric(other, kStepTime);
-  const double noise = step_time ? 1e-3 * step_time->value : 0;
+  const double error = std::max(step_error(better), step_error(other));
   for (const auto& [kind, seconds] : saving) {
-    comparison.longer_part = comparison.longer_part || seconds < -noise;
+    comparison.least_saving += seconds - error * std::abs(seconds);
     if (seconds <= comparison.main_saving) continue;
     comparison.main_saving = seconds;
     comparison.main_part = kind;
@@ -120,11 +125,15 @@ std::string certainty_text(const StudyResult& study, const Comparison& compariso
       fmt::format("Their bands overlap ({} against {}), so the factor is uncertain",
                   band_text(first), band_text(second));
   if (comparison.by_throughput) return bands + ", and with it the order.";
-  if (comparison.longer_part)
-    return bands + ", and with it the order: the plans trade one part of the step for another.";
-  return bands +
-         "; the order is firmer, for no part of the step is longer and both plans rest on the same "
-         "assumptions.";
+  if (comparison.least_saving > 0)
+    return bands +
+           fmt::format(
+               "; the order is firmer: both plans rest on the same constants, and with each "
+               "part of the step off by {:.0f} % at least {} of the saving stay.",
+               100 * std::max(step_error(study.points[comparison.better]),
+                              step_error(study.points[comparison.other])),
+               quantity_text(comparison.least_saving, "s"));
+  return bands + ", and with it the order: the plans trade one part of the step for another.";
 }
 
 }  // namespace moesim

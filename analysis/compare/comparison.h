@@ -17,7 +17,7 @@ struct Comparison {
   double ratio = 1;            // >= 1: how many times better
   bool by_throughput = false;  // judged by tokens per second and GPU
   bool bands_overlap = false;  // the two bands share a value
-  bool longer_part = false;    // some part of the step takes longer in `better` than in `other`
+  double least_saving = 0;     // seconds: see certainty_text
   std::string main_part;       // the part of the step that saves most; empty = none saves
   double main_saving = 0;      // seconds
 };
@@ -36,9 +36,10 @@ std::optional<std::size_t> best_point(const StudyResult& study);
 // (430 us less)."
 std::string comparison_text(const StudyResult& study, const Comparison& comparison);
 
-// What the bands leave of it; empty when they lie apart or the points are equal. Bands of one
-// study rest on the same assumptions: if no part of the step is longer in the better plan, no
-// common error of a part can turn the order, only the factor.
+// What the bands leave of it; empty when they lie apart or the points are equal. The points of one
+// study rest on the same constants, so an error moves a part of the step in both alike: with each
+// part k off by up to e (the weaker basis' typical error), the saving is at least
+// sum of d_k - e |d_k| over the differences d_k. The order holds where that is above zero.
 std::string certainty_text(const StudyResult& study, const Comparison& comparison);
 
 }  // namespace moesim

@@ -48,6 +48,7 @@ void add_lines(const std::vector<TextColumn>& columns,
 }  // namespace
 
 std::vector<std::string> wrapped(const std::string& text, std::size_t width) {
+  width = std::max<std::size_t>(width, 1);  // a column of no width would wrap for ever
   std::vector<std::string> lines;
   std::string line;
   std::istringstream words(text);

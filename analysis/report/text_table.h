@@ -8,8 +8,9 @@ namespace moesim {
 
 struct TextColumn {
   std::string head;
-  std::size_t widest = 0;  // characters; longer cells wrap at blanks, or anywhere in a long word
-  bool right = true;       // alignment
+  std::size_t widest =
+      40;  // characters, at least 1; longer cells wrap at blanks, or anywhere in a long word
+  bool right = true;  // alignment
 };
 
 // `rows` hold one cell a column. Lines end in a newline and carry no blanks at their end.

@@ -30,12 +30,13 @@ TEST_CASE("overlapping bands make the factor uncertain, a traded part the order 
       sample_study();  // 1.5 ms + 20 % = 1.8 ms reaches over 1.9 ms - 20 % = 1.52 ms
   Comparison comparison = compare_points(study)[0];
   CHECK(comparison.bands_overlap);
-  CHECK_FALSE(comparison.longer_part);
+  const double error = basis_error(study.points[0].metrics[0].metric.basis);
+  CHECK(comparison.least_saving == doctest::Approx(400e-6 * (1 - error)));
   CHECK(certainty_text(study, comparison).find("the order is firmer") != std::string::npos);
 
-  study.points[0].breakdown[1].second += 50e-6;  // dispatch of the winner is now longer
+  study.points[0].breakdown[1].second += 390e-6;  // dispatch of the winner is now longer
   comparison = compare_points(study)[0];
-  CHECK(comparison.longer_part);
+  CHECK(comparison.least_saving == doctest::Approx(400e-6 * (1 - error) - 390e-6 * (1 + error)));
   CHECK(certainty_text(study, comparison).find("trade one part") != std::string::npos);
 }
 

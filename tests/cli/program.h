@@ -19,9 +19,7 @@ struct Outcome {
   std::string output;  // standard output and error together
 };
 
-// `prefix` goes before the program's path in the shell's line ("ulimit -f 8; ").
-inline Outcome run_program(const std::string& arguments, const std::string& prefix = "") {
-  const std::string line = prefix + MOESIM_PROGRAM + " " + arguments + " 2>&1 </dev/null";
+inline Outcome run_command(const std::string& line) {
   std::FILE* pipe = ::popen(line.c_str(), "r");
   Outcome outcome;
   std::array<char, 4096> buffer{};
@@ -30,6 +28,11 @@ inline Outcome run_program(const std::string& arguments, const std::string& pref
   }
   outcome.code = WEXITSTATUS(::pclose(pipe));
   return outcome;
+}
+
+// `prefix` goes before the program's path in the shell's line ("ulimit -f 8; ").
+inline Outcome run_program(const std::string& arguments, const std::string& prefix = "") {
+  return run_command(prefix + MOESIM_PROGRAM + " " + arguments + " 2>&1 </dev/null");
 }
 
 // A folder under the system's temporary one, removed at the end.
