@@ -1,11 +1,16 @@
 """A line chart as SVG, by hand, so that the report needs no plotting library."""
 
+import math
+
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 380, 56, 120, 20, 44
 COLOURS = ("#7a7a7a", "#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#e08214")
 
 
-def ticks(low, high, count):
-    return [low + (high - low) * i / count for i in range(count + 1)]
+def ticks(high):
+    """Multiples from zero to `high` of the 1, 2 or 5 times a power of ten that gives four to eight."""
+    power = 10.0 ** math.floor(math.log10(high))
+    step = next(f * power for f in (0.1, 0.2, 0.5, 1) if high / (f * power) <= 8)
+    return [step * i for i in range(int(high / step) + 1)]
 
 
 def line_chart(series, x_label, y_label):
@@ -20,11 +25,11 @@ def line_chart(series, x_label, y_label):
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
              'font-family="sans-serif" font-size="12">',
              f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>']
-    for value in ticks(0, y_high, 5):
+    for value in ticks(y_high):
         _, y = place(0, value)
         parts.append(f'<path d="M{LEFT} {y:.1f}H{right}" stroke="#ddd"/>'
-                     f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.1f}</text>')
-    for value in ticks(0, x_high, 5):
+                     f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>')
+    for value in ticks(x_high):
         x, _ = place(value, 0)
         parts.append(f'<text x="{x:.1f}" y="{bottom + 16}" text-anchor="middle">{value:.3g}</text>')
     parts.append(f'<text x="{(LEFT + right) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{x_label}</text>')
