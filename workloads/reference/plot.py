@@ -7,9 +7,9 @@ COLOURS = ("#7a7a7a", "#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#e08214")
 
 
 def ticks(high):
-    """Multiples from zero to `high` of the 1, 2 or 5 times a power of ten that gives four to eight."""
+    """Multiples from zero to `high` of the 1, 2 or 5 times a power of ten that gives at most eight."""
     power = 10.0 ** math.floor(math.log10(high))
-    step = next(f * power for f in (0.1, 0.2, 0.5, 1) if high / (f * power) <= 8)
+    step = next(f * power for f in (0.1, 0.2, 0.5, 1, 2) if high / (f * power) <= 8)
     return [step * i for i in range(int(high / step) + 1)]
 
 
