@@ -21,15 +21,17 @@ constexpr const char* kListen = R"(<script>
   console.error = (...words) => probe.errors.push(words.join(' '));
 </script>)";
 
-// For every chart the number of points of its canvas that are neither clear nor white; then a click
-// on each head of the first sortable table, with the order of the rows before and after.
+// For every chart the number of points of its canvases that are neither clear nor white; then a
+// click on each head of the first sortable table, with the order of the rows before and after.
 constexpr const char* kReport = R"(<script>
   probe.options = document.querySelectorAll('script.option').length;
-  probe.drawn = [...document.querySelectorAll('[_echarts_instance_] canvas')].map((canvas) => {
-    const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
-    let drawn = 0;
-    for (let i = 0; i < data.length; i += 4)
-      if (data[i + 3] > 0 && (data[i] < 250 || data[i + 1] < 250 || data[i + 2] < 250)) ++drawn;
+  probe.drawn = [...document.querySelectorAll('[_echarts_instance_]')].map((chart) => {
+    let drawn = 0;  // over the chart's layers
+    for (const canvas of chart.querySelectorAll('canvas')) {
+      const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+      for (let i = 0; i < data.length; i += 4)
+        if (data[i + 3] > 0 && (data[i] < 250 || data[i + 1] < 250 || data[i + 2] < 250)) ++drawn;
+    }
     return drawn;
   });
   const table = document.querySelector('table.sortable');
