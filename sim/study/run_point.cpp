@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <numeric>
 
@@ -77,14 +78,24 @@ int largest_batch(const std::vector<Batch>& batches, int tensor) {
   return (per_rank + 127) / 128 * 128;
 }
 
+// A name speaks for itself; a number needs its key: "eplb", "16 redundant experts".
+std::string value_label(const std::string& key, const std::string& value) {
+  const bool name = std::isalpha(static_cast<unsigned char>(value.empty() ? ' ' : value[0])) != 0;
+  if (name && value != "true" && value != "false") return value;
+  std::string words = key.substr(key.rfind('.') + 1);
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return value + " " + words;
+}
+
 void describe(const StudyPoint& point,
               const Cluster& cluster,
               const MoeModel& model,
               PointResult& result) {
   const Scenario& scenario = point.scenario;
   result.varied = point.varied;
-  for (const auto& [key, value] : point.varied)
-    result.label += (result.label.empty() ? "" : ", ") + value;
+  for (const auto& [key, value] : point.varied) {
+    result.label += (result.label.empty() ? "" : ", ") + value_label(key, value);
+  }
   if (result.label.empty()) result.label = scenario.plan.placement_strategy;
   result.scenario_name = scenario.name;
   result.model = model.name;
@@ -127,6 +138,13 @@ void add_notes(const Scenario& scenario,
     result.notes.emplace_back(
         "Decode steps replay rows of a prefill: with the text given, a causal model routes a token "
         "the same in both.");
+  }
+  const ShardingPlan& plan = scenario.plan;
+  if (plan.redundant_experts > 0 && plan.placement_strategy != "eplb") {
+    result.notes.push_back(fmt::format(
+        "{} fills its {} redundant slots in order, whatever the load; the plain baseline "
+        "is redundant_experts 0.",
+        plan.placement_strategy, plan.redundant_experts));
   }
   result.notes.emplace_back(
       "Exchange times under skew are unproven on hardware: no published measurement of one was "
