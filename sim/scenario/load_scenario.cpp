@@ -83,8 +83,8 @@ TraceSource read_trace_source(const JsonNode& node,
 void read_tokens_per_rank(const JsonNode& node, WorkloadSpec& workload) {
   const char* wanted = workload.phase == Phase::decode ? "requests_per_rank" : "tokens_per_rank";
   const char* other = workload.phase == Phase::decode ? "tokens_per_rank" : "requests_per_rank";
-  if (node.has(other)) {
-    node.at(other).fail(std::string("is not used in this phase; write \"") + wanted + "\"");
+  if (const auto unused = node.find(other)) {
+    unused->fail(std::string("is not used in this phase; write \"") + wanted + "\"");
   }
   const auto count = node.find(wanted);
   if (!count) return;
