@@ -140,15 +140,16 @@ class StepBuilder {
     work.load.layer = layer_;
     graph_.routed_copies += work.routed_choices;
     graph_.loads.push_back(std::move(work.load));
+    const bool exchanges = inputs_.plan.parallelism.expert > 1;
     add(router_);
     if (inputs_.model.shared_width > 0) add(shared_);
-    add_exchange(TaskKind::dispatch, std::move(work.dispatch));
+    if (exchanges) add_exchange(TaskKind::dispatch, std::move(work.dispatch));
     Task experts;
     experts.kind = TaskKind::expert_ffn;
     experts.by_rank = std::move(work.expert_ffn);
     experts.basis = work.basis;
     add(std::move(experts));
-    add_exchange(TaskKind::combine, std::move(work.combine));
+    if (exchanges) add_exchange(TaskKind::combine, std::move(work.combine));
   }
 
   // The head's columns are split over the tensor-parallel group: every rank sees all its outputs.

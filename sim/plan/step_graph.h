@@ -96,9 +96,9 @@ struct StepInputs {
 // rank's tokens are dealt over its t ranks one by one: embedding, attention and head see all of
 // them, every other kernel the rank's own share, with a reduce-scatter after attention and an
 // all-gather after each layer. The head computes one token of a prefill entry (its last) and all of
-// a decode entry. The result does not depend on `threads`. InputError: a trace whose experts or
-// top_k are not the model's, an expert id out of range, more ranks than the cluster has, an unknown
-// algorithm.
+// a decode entry. An EP group of one rank has no dispatch and no combine. The result does not
+// depend on `threads`. InputError: a trace whose experts or top_k are not the model's, an expert id
+// out of range, more ranks than the cluster has, an unknown algorithm.
 StepGraph build_step(const StepInputs& inputs, const Batch& batch);
 
 }  // namespace moesim

@@ -64,6 +64,18 @@ TEST_CASE("tensor parallelism adds a reduce-scatter and an all-gather to every l
   }
 }
 
+TEST_CASE("an EP group of one rank exchanges nothing and computes every copy itself") {
+  const StepWorld world(StepCase{.redundant = 0, .expert_parallel = 1});
+  const StepGraph graph = world.build();
+  using enum TaskKind;
+  CHECK(graph.exchanges.empty());
+  CHECK(kinds_of_layer(graph, 3) == std::vector<TaskKind>{attention, router, expert_ffn});
+  std::int64_t computed = 0;
+  for (const MoeLayerLoad& load : graph.loads)
+    computed += std::accumulate(load.by_rank.begin(), load.by_rank.end(), std::int64_t{0});
+  CHECK(computed == graph.routed_copies);
+}
+
 TEST_CASE("bytes sent are bytes received are bytes the routing implies") {
   const StepWorld world(StepCase{.nodes = 4, .tensor = 2, .seed = 7});
   const StepGraph graph = world.build();
