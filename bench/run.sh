@@ -2,20 +2,22 @@
 # Builds the benchmarks, runs them and prints the figures of docs/performance.md. Everything is warm:
 # each command runs before it is timed. Anonymous memory (RssAnon) is read in a run of its own.
 #   bench/run.sh [output folder, default build/bench]
+# MOESIM_BUILD names a configured build folder to take instead of build/release.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 out="${1:-build/bench}"
 mkdir -p "$out"
 
 ./moesim setup develop
-cmake --preset release >/dev/null
+build="${MOESIM_BUILD:-build/release}"
+[[ -n ${MOESIM_BUILD:-} ]] || cmake --preset release >/dev/null
 programs=()
 for source in bench/*.cpp; do programs+=("bench_$(basename "$source" .cpp)"); done
-ninja -C build/release moesim "${programs[@]}"
+ninja -C "$build" moesim "${programs[@]}"
 
 # 320 ranks x 128 tokens of 58 MoE layers with 256 experts, top-8, Zipf exponent 0.5.
 export MOESIM_BENCH_TRACE="$out/trace.safetensors"
-[[ -s $MOESIM_BENCH_TRACE ]] || build/release/bench_make_trace "$MOESIM_BENCH_TRACE" 40960 58 256 8 0.5 1
+[[ -s $MOESIM_BENCH_TRACE ]] || "$build"/bench_make_trace "$MOESIM_BENCH_TRACE" 40960 58 256 8 0.5 1
 cp bench/decode_320.json "$out"
 
 most_anonymous_memory() {  # of the command given: kB, sampled every 2 ms
@@ -43,12 +45,12 @@ whole_process() {  # $1: what, the rest: command; prints one row
 
 printf '\n%s, %s cores\n\n' "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)"
 printf '| whole process | median (least to most) | RssAnon |\n|---|---|---|\n'
-worker=(build/release/moesim worker "$out/decode_320.json" --trace "$MOESIM_BENCH_TRACE" --out "$out/point.json")
+worker=("$build"/moesim worker "$out/decode_320.json" --trace "$MOESIM_BENCH_TRACE" --out "$out/point.json")
 whole_process "one decode step, 61 layers, 320 ranks, \`bound\`" "${worker[@]}"
 whole_process "the same with EPLB" "${worker[@]}" --set plan.placement=eplb
 printf '\n'
 for program in "${programs[@]}"; do
   if [[ $program == bench_make_trace ]]; then continue; fi
   printf '%s\n' "$program"
-  "build/release/$program" --benchmark_min_time=0.5 2>/dev/null
+  "$build/$program" --benchmark_min_time=0.5 2>/dev/null
 done

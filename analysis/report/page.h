@@ -15,6 +15,7 @@ namespace moesim {
 // "@bytes", "@percent" (of a ratio), "@times" ("1.23x"), "@count", "@unit:GiB" (the number and that
 // unit). Besides, "moesim": {"height": 480, "note": "..."} gives the chart's pixels and a line of
 // words below it.
+// NOLINTNEXTLINE(bugprone-exception-escape): nlohmann::json may throw when it is moved, never does
 struct PageSection {
   std::string title;    // plain text, escaped here; empty = no heading
   std::string caption;  // plain text: the question the section answers
