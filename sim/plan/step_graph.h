@@ -42,6 +42,7 @@ struct Exchange {
   std::string algorithm;
   std::vector<Bytes> sent, received, kept;  // by rank
   std::vector<Bytes> link_bytes;            // by LinkId
+  double bytes_per_copy = 0;      // row of a token copy; 0 = rows do not follow copies one by one
   std::vector<Seconds> transfer;  // by rank: busiest link on any path into it, bytes / bandwidth
   std::vector<LinkId> busiest;    // by rank: that link; -1 when nothing arrives
   std::vector<Seconds> latency;   // by rank: largest path latency into it

@@ -56,6 +56,29 @@ void check_bytes(const Checked& step, std::size_t task) {
     broken(step.name(task), fmt::format("{} B sent but {} B received", sent, received));
 }
 
+// What a layer's experts compute on a rank was dispatched to it, and is what it sends back.
+// Returns whether the exchange moves a row for each copy, so that this can be said of it.
+bool check_copies_moved(const Checked& step, std::size_t task) {
+  const TaskKind kind = step.graph.tasks[task].kind;
+  const Exchange& exchange = step.exchange(task);
+  const auto load = std::find_if(
+      step.graph.loads.begin(), step.graph.loads.end(),
+      [&](const MoeLayerLoad& one) { return one.layer == step.graph.tasks[task].layer; });
+  if ((kind != TaskKind::dispatch && kind != TaskKind::combine) || exchange.bytes_per_copy == 0 ||
+      load == step.graph.loads.end())
+    return false;
+  const auto& moved = kind == TaskKind::dispatch ? exchange.received : exchange.sent;
+  for (std::size_t rank = 0; rank < step.ranks(); ++rank) {
+    const double bytes = (moved[rank] + exchange.kept[rank]).value;
+    const double computed = load->by_rank[rank] * exchange.bytes_per_copy;
+    if (!equal(bytes, computed, computed))
+      broken(step.name(task), fmt::format("rank {} computes {} token copies, {} B of rows, but "
+                                          "{} B are its own or moved",
+                                          rank, load->by_rank[rank], computed, bytes));
+  }
+  return true;
+}
+
 // A GPU's cables carry what it sends and receives; a switch passes on all it gets.
 void check_devices(const Checked& step, std::size_t task) {
   const Exchange& exchange = step.exchange(task);
@@ -203,11 +226,12 @@ CheckReport check_step(const StepGraph& graph, const Timeline& timeline, const C
 
   const std::int64_t copies = check_copies(graph);
   check_order(step);
-  std::size_t exchanges = 0, with_flows = 0;
+  std::size_t exchanges = 0, with_copies = 0, with_flows = 0;
   Bytes bytes;
   for (std::size_t task = 0; task < graph.tasks.size(); ++task) {
     if (graph.tasks[task].exchange < 0) continue;
     check_bytes(step, task);
+    if (check_copies_moved(step, task)) ++with_copies;
     check_devices(step, task);
     if (!step.exchange(task).flows.empty()) {
       check_flows(step, task);
@@ -222,8 +246,10 @@ CheckReport check_step(const StepGraph& graph, const Timeline& timeline, const C
   report.passed = {
       fmt::format("{} exchanges: {} sent = received, at each rank and device", exchanges,
                   to_text(bytes)),
-      fmt::format("{} token copies in {} MoE layers = what the routing implies", copies,
-                  graph.loads.size()),
+      fmt::format(
+          "{} token copies in {} MoE layers = what the routing implies{}", copies,
+          graph.loads.size(),
+          with_copies > 0 ? fmt::format(" = rows of {} exchanges, on each rank", with_copies) : ""),
       fmt::format("{} exchanges: none faster than its ports, links or bisection, none ended "
                   "before all had started",
                   exchanges),

@@ -40,7 +40,8 @@ Timeline replay(const StepGraph& graph, const Cluster& cluster, Fidelity fidelit
 // Conservation and bounds, for every run; throws CheckError naming task, law and numbers.
 // - bytes sent = bytes received in every exchange; a GPU's cables carry what it sends and receives
 //   and a switch passes on all it gets; with flows kept, link bytes = flows on their routes
-// - token copies of the layers' loads = what the routing implies
+// - token copies of the layers' loads = what the routing implies, and on each rank what dispatch
+//   brought or kept and combine sends or keeps
 // - tasks of a rank follow one another, last as long as their cost says, and an exchange ends on no
 //   rank before all have started it
 // - no link, port or bisection carries bytes faster than its bandwidth

@@ -109,6 +109,21 @@ TEST_CASE("check: experts and ranks of a layer get the same token copies") {
   names(step.broken_law(), "experts get 4 token copies, ranks 5");
 }
 
+TEST_CASE("check: dispatch brings each rank the token copies that it computes") {
+  Step step;
+  step.graph.loads[0] = {0, 0, {6, 4}, {3, 4, 0, 3}};
+  step.graph.routed_copies = 10;
+  for (Exchange& exchange : step.graph.exchanges) exchange.bytes_per_copy = 10e6;
+  CHECK(step.broken_law() == "none");
+  step.graph.loads[0].by_rank = {4, 3, 0, 3};
+  names(step.broken_law(), "dispatch, layer 0): rank 0 computes 4 token copies");
+  step.graph.exchanges[0].bytes_per_copy = 0;
+  names(step.broken_law(), "combine, layer 0): rank 0 computes 4 token copies");
+  step.graph.loads[0].by_rank = {3, 4, 0, 3};
+  step.graph.exchanges[1].kept[2] = Bytes(10e6);
+  names(step.broken_law(), "combine, layer 0): rank 2 computes 0 token copies");
+}
+
 TEST_CASE("check: tasks of a rank follow one another") {
   Step step;
   step.at(2, 0).start -= Seconds(1e-4);
