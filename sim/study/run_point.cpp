@@ -68,14 +68,20 @@ Bytes exchange_buffers(const StepInputs& inputs, const Batch& batch) {
   return dispatch + catalog.at(plan.combine, "all-to-all algorithm").buffer_bytes(shape);
 }
 
-int largest_batch(const std::vector<Batch>& batches, int tensor) {
+// Tokens a rank that buffers are allocated for: the plan's, which must do for the largest batch.
+int tokens_of_buffers(const ShardingPlan& plan, const std::vector<Batch>& batches) {
   std::size_t most = 1;
   for (const Batch& batch : batches) {
     for (const auto& rows : batch.rows) most = std::max(most, rows.size());
   }
-  const int per_rank = static_cast<int>((most + static_cast<std::size_t>(tensor) - 1) /
-                                        static_cast<std::size_t>(tensor));
-  return (per_rank + 127) / 128 * 128;
+  const auto tensor = static_cast<std::size_t>(plan.parallelism.tensor);
+  const int per_rank = static_cast<int>((most + tensor - 1) / tensor);
+  if (plan.max_tokens_per_rank == 0) return (per_rank + 127) / 128 * 128;
+  if (plan.max_tokens_per_rank < per_rank)
+    throw InputError({"", 0, 0, "plan.max_tokens_per_rank"},
+                     fmt::format("{} is too few: a rank has up to {} tokens a step",
+                                 plan.max_tokens_per_rank, per_rank));
+  return plan.max_tokens_per_rank;
 }
 
 // A name speaks for itself; a number needs its key: "eplb", "16 redundant experts".
@@ -244,8 +250,7 @@ PointResult run_point(const StudyPoint& point, const std::string& trace_path, in
                                                   scenario.plan.parallelism.data(), scenario.seed);
   ShardingPlan plan = scenario.plan;
   plan.placement = place(scenario, model, trace, split.planning);
-  if (plan.max_tokens_per_rank == 0)
-    plan.max_tokens_per_rank = largest_batch(batches, plan.parallelism.tensor);
+  plan.max_tokens_per_rank = tokens_of_buffers(plan, batches);
 
   PointResult result;
   result.key = point_key(point, trace_path);

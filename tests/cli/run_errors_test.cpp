@@ -154,6 +154,14 @@ TEST_CASE("A plan that does not fit memory is a verdict that names rank, kind an
   CHECK(fs::exists(folder / "out/report.html"));
 }
 
+TEST_CASE("Buffers for fewer tokens than a rank has are refused with both numbers") {
+  const TemporaryFolder folder;
+  write_small_trace(folder / "t.safetensors", 32, 4, 8);
+  check_fails(run_program(with_trace(folder / "t.safetensors") + " --out " + (folder / "out") +
+                          " --set plan.max_tokens_per_rank=255"),
+              2, {"plan.max_tokens_per_rank: 255 is too few", "up to 256 tokens"});
+}
+
 TEST_CASE("An output folder that cannot be made is the machine's lack") {
   check_fails(run_program("run " + kFirstRun + " --out /proc/moesim_out"), 3, {"/proc/moesim_out"});
   const TemporaryFolder folder;
