@@ -50,8 +50,8 @@ std::vector<Placement> place(const Scenario& scenario,
   input.slots = static_cast<int>(model.experts) + scenario.plan.redundant_experts;
   input.ranks = parallelism.expert;
   const int per_node = scenario.cluster.options.gpus_per_node;
-  input.nodes = std::max(1, parallelism.expert / per_node);
-  if (input.ranks % input.nodes != 0) input.nodes = 1;
+  // Groups that share a node with others know no whole nodes of their own.
+  input.nodes = parallelism.expert % per_node == 0 ? parallelism.expert / per_node : 1;
   input.groups = static_cast<int>(model.groups);
   input.seed = scenario.seed;
   return Catalog<PlacementPart>::instance().at(scenario.plan.placement_strategy,
