@@ -154,7 +154,10 @@ Precision read_precision(const std::optional<JsonNode>& node, const MoeModel& mo
   if (const auto value = node->find("dense")) precision.dense = read_weight_format(*value);
   if (const auto value = node->find("dispatch")) precision.dispatch = read_payload(*value);
   if (const auto value = node->find("combine")) precision.combine = read_payload(*value);
-  if (const auto value = node->find("kv_cache")) precision.kv_cache = read_weight_format(*value);
+  if (const auto value = node->find("kv_cache"))
+    precision.kv_cache = value->as_choice({"bf16", "fp8"}, "precision") == "fp8"
+                             ? WeightFormat::fp8
+                             : WeightFormat::bf16;
   return precision;
 }
 

@@ -124,3 +124,8 @@ TEST_CASE("An unknown subcommand or option is the user's mistake") {
   CHECK(run_program("").code == 2);
   CHECK(run_program("--help").code == 0);
 }
+
+TEST_CASE("A cache format that is not implemented is refused with those that are") {
+  check_refused(check_edited("\"combine\": \"bf16\"", "\"kv_cache\": \"mxfp4\""),
+                {"edited.json", "kv_cache", "mxfp4", "bf16, fp8"});
+}
