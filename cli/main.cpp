@@ -26,12 +26,8 @@ int run_program(int argc, char** argv) {
       "Example: moesim run scenarios/first_run.json\n"
       "Exit codes: 0 done, 1 the run failed a check, 2 the input is wrong, 3 the machine lacks "
       "something.");
-  add_run(app);
-  add_check(app);
-  add_trace(app);
-  add_list(app);
-  add_worker(app);
   try {
+    for (const auto add : {add_run, add_check, add_trace, add_list, add_worker}) add(app);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::wrong_input);
@@ -54,8 +50,9 @@ int run_program(int argc, char** argv) {
 }  // namespace
 }  // namespace moesim
 
+// NOLINTNEXTLINE(bugprone-exception-escape): only making the empty CLI::App stands outside the try
 int main(int argc, char** argv) {
-  std::signal(SIGXFSZ,
-              SIG_IGN);  // a file-size limit is then reported as a full disk is, not by dying
+  // A file-size limit is then reported as a full disk is, not by dying.
+  std::signal(SIGXFSZ, SIG_IGN);
   return moesim::run_program(argc, argv);
 }

@@ -43,6 +43,7 @@ struct Quantity {
     value -= other.value;
     return *this;
   }
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 misreads the comparison with 0
   friend constexpr auto operator<=>(Quantity, Quantity) = default;
 };
 

@@ -91,7 +91,8 @@ KernelCost KernelCosts::expert_ffn(std::span<const std::uint32_t> copies_by_loca
     if (copies == 0) continue;
     active += 1;
     rows += copies;
-    padded += static_cast<double>((copies + block - 1) / block * block);
+    const std::uint32_t blocks = (copies + block - 1) / block;
+    padded += static_cast<double>(blocks * block);
   }
   if (active == 0) return sum({});
   const std::string precision = compute_precision(precision_.experts);

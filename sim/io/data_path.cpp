@@ -13,8 +13,10 @@ std::string data_path(const std::string& relative) {
   for (const std::string root :
        {configured == nullptr ? "" : configured, MOESIM_SOURCE_DIR, MOESIM_INSTALL_DATA_DIR}) {
     if (root.empty()) continue;
-    if (std::filesystem::exists(root + "/" + relative)) return root + "/" + relative;
-    tried += (tried.empty() ? "" : ", ") + root;
+    const std::filesystem::path path = std::filesystem::path(root) / relative;
+    if (std::filesystem::exists(path)) return path.string();
+    if (!tried.empty()) tried += ", ";
+    tried += root;
   }
   throw MachineError("the project's data " + relative + " is in none of: " + tried +
                      "; set MOESIM_DATA to the folder that holds topologies/ and workloads/");

@@ -25,6 +25,7 @@ struct JsonSource {
   }
 };
 
+// NOLINTNEXTLINE(bugprone-exception-escape): nlohmann::json may throw when it is moved, never does
 class JsonDocument {
  public:
   struct Place {

@@ -31,11 +31,13 @@ constexpr std::size_t kMaxDepth = 64;
 
 // Walks a text and tells how far the parser has read.
 struct CountingIterator {
+  // NOLINTBEGIN(readability-identifier-naming): the names std::iterator_traits asks for
   using iterator_category = std::input_iterator_tag;
   using value_type = char;
   using difference_type = std::ptrdiff_t;
   using pointer = const char*;
   using reference = const char&;
+  // NOLINTEND(readability-identifier-naming)
 
   const char* at;
   std::size_t* count;

@@ -126,7 +126,7 @@ std::string JsonNode::as_string() const {
 
 std::string JsonNode::as_choice(const std::vector<std::string>& valid,
                                 std::string_view kind) const {
-  const std::string text = as_string();
+  std::string text = as_string();
   if (std::find(valid.begin(), valid.end(), text) == valid.end()) {
     fail("unknown " + std::string(kind) + " \"" + text + "\"" + name_help(text, valid));
   }

@@ -37,6 +37,7 @@ const DtypeName& entry_of(Dtype dtype) { return kDtypes[static_cast<std::size_t>
 
 Dtype read_dtype(const JsonNode& node) {
   std::vector<std::string> names;
+  names.reserve(kDtypes.size());
   for (const auto& entry : kDtypes) names.emplace_back(entry.name);
   const std::string name = node.as_choice(names, "element type");
   const auto found = std::find(names.begin(), names.end(), name);
@@ -103,6 +104,7 @@ void check_cover(const std::map<std::string, TensorView>& tensors,
                  std::span<const std::byte> data,
                  std::size_t data_start) {
   std::vector<const TensorView*> by_place;
+  by_place.reserve(tensors.size());
   for (const auto& entry : tensors) by_place.push_back(&entry.second);
   std::sort(by_place.begin(), by_place.end(), [](const TensorView* a, const TensorView* b) {
     return std::pair(a->data.data(), a->data.size()) < std::pair(b->data.data(), b->data.size());

@@ -5,6 +5,21 @@
 #include <string>
 
 namespace moesim {
+namespace {
+
+void walk(const Fabric& fabric,
+          std::size_t source,
+          std::size_t destination,
+          std::vector<LinkId>& path) {
+  path.clear();
+  if (source == destination) return;
+  fabric.route(id_of<Rank>(source), id_of<Rank>(destination), 0, path);
+  if (path.empty())
+    throw std::logic_error("the route from rank " + std::to_string(source) + " to " +
+                           std::to_string(destination) + " has no link");
+}
+
+}  // namespace
 
 FabricPaths::FabricPaths(const Fabric& fabric)
     : ranks_(static_cast<std::size_t>(fabric.ranks)), bisection_(bisection_bandwidth(fabric)) {
@@ -18,12 +33,7 @@ FabricPaths::FabricPaths(const Fabric& fabric)
   std::vector<LinkId> path;
   for (std::size_t source = 0; source < ranks_; ++source)
     for (std::size_t destination = 0; destination < ranks_; ++destination) {
-      path.clear();
-      if (source != destination)
-        fabric.route(id_of<Rank>(source), id_of<Rank>(destination), 0, path);
-      if (path.empty() && source != destination)
-        throw std::logic_error("the route from rank " + std::to_string(source) + " to " +
-                               std::to_string(destination) + " has no link");
+      walk(fabric, source, destination, path);
       double latency = 0;
       for (const LinkId link : path) latency += fabric.links[index(link)].latency.count();
       links_.insert(links_.end(), path.begin(), path.end());
