@@ -64,10 +64,12 @@ struct AllToAllPart {
 
 // Constants of `algorithm` ("deepep_low_latency"; direction "dispatch" or "combine") or of
 // "nccl_tensor_parallel" (direction "reduce_scatter" or "all_gather"), for exchanges that stay in
-// one node (`within_node`) or cross nodes; from topologies/calibration/all_to_all.json. InputError
-// where the file has no such entry.
+// one node (`within_node`) or cross nodes; from topologies/calibration/all_to_all.json. On an
+// accelerator they were not measured on they are `transferred`. InputError where the file has no
+// such entry.
 ExchangeTiming exchange_timing(const std::string& algorithm,
                                const std::string& direction,
-                               bool within_node);
+                               bool within_node,
+                               const std::string& accelerator);
 
 }  // namespace moesim

@@ -28,12 +28,13 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
   const auto& catalog = Catalog<AllToAllPart>::instance();
   const auto exchange = [&](const std::string& name, const std::string& direction) {
     const AllToAllPart& part = catalog.at(name, "all-to-all");
-    return ExchangeInputs{name,
-                          direction == "dispatch" ? part.dispatch(shape) : part.combine(shape),
-                          exchange_timing(name, direction, within_node),
-                          shape.physical_experts,
-                          shape.ranks - 1,
-                          inputs.keep_flows};
+    return ExchangeInputs{
+        name,
+        direction == "dispatch" ? part.dispatch(shape) : part.combine(shape),
+        exchange_timing(name, direction, within_node, inputs.cluster.accelerator.name),
+        shape.physical_experts,
+        shape.ranks - 1,
+        inputs.keep_flows};
   };
   return {exchange(plan.dispatch, "dispatch"), exchange(plan.combine, "combine")};
 }

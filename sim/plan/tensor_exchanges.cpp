@@ -37,7 +37,8 @@ TensorExchanges::TensorExchanges(const StepInputs& inputs,
   const auto exchange = [&](const std::string& direction, bool gather) {
     const ExchangeInputs wanted{"nccl_" + direction,
                                 {row_bytes(inputs.model.hidden, PayloadFormat::bf16), false, 0, 1},
-                                exchange_timing("nccl_tensor_parallel", direction, within_node),
+                                exchange_timing("nccl_tensor_parallel", direction, within_node,
+                                                inputs.cluster.accelerator.name),
                                 0,
                                 inputs.plan.parallelism.tensor - 1,
                                 inputs.keep_flows};

@@ -39,7 +39,8 @@ struct Residual {
 };
 
 double low_latency_time(const JsonNode& row, const std::string& direction, bool within_node) {
-  const ExchangeTiming timing = exchange_timing("deepep_low_latency", direction, within_node);
+  const ExchangeTiming timing =
+      exchange_timing("deepep_low_latency", direction, within_node, "h800-sxm");
   const double ranks = number(row, 0), copies = number(row, 3) * number(row, 4);
   ExchangeShape shape = deepseek_shape();
   shape.hidden = row.items()[2].as_int(1, 100000);
@@ -101,13 +102,25 @@ TEST_CASE("every algorithm has timing constants for both directions and reaches"
     for (const char* direction : {"dispatch", "combine"})
       for (const bool within_node : {true, false}) {
         CAPTURE(name);
-        const ExchangeTiming timing = exchange_timing(name, direction, within_node);
+        const ExchangeTiming timing = exchange_timing(name, direction, within_node, "h100-sxm");
         CHECK(timing.fixed.count() > 0);
         CHECK(timing.fixed.count() < 1e-3);
         CHECK(timing.efficiency > 0.1);
         CHECK_FALSE(timing.source.empty());
       }
-  CHECK_THROWS_AS(exchange_timing("deepep_low_latncy", "dispatch", true), InputError);
+  CHECK_THROWS_AS(exchange_timing("deepep_low_latncy", "dispatch", true, "h800-sxm"), InputError);
+}
+
+TEST_CASE("exchange constants are calibrated on the accelerators they were measured on only") {
+  const auto basis = [](const std::string& name, bool within_node, const std::string& accelerator) {
+    return exchange_timing(name, "combine", within_node, accelerator).basis;
+  };
+  CHECK(basis("deepep_low_latency", false, "h800-sxm") == Basis::calibrated);
+  CHECK(basis("deepep_low_latency", false, "b200-sxm") == Basis::transferred);
+  CHECK(basis("deepep_low_latency", true, "b200-sxm") == Basis::calibrated);
+  CHECK(basis("deepep_low_latency", true, "h200-sxm") == Basis::transferred);
+  CHECK(basis("nccl_pairwise", true, "h200-sxm") == Basis::calibrated);
+  CHECK(basis("nccl_pairwise", false, "h200-sxm") == Basis::transferred);
 }
 
 TEST_CASE("low-latency constants leave the residuals they state") {
