@@ -33,17 +33,22 @@ struct Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
 };
 
-// The file that is being written; removed unless renamed into place.
+// The file that is being written: without a name where the file system knows O_TMPFILE, so that
+// even a killed process leaves nothing; else under a temporary name beside the final one. Gone
+// unless renamed into place.
 class TemporaryFile {
  public:
   explicit TemporaryFile(std::string path)
       : final_(std::move(path)),
         temporary_(final_ + ".tmp-" + std::to_string(::getpid())),
-        file_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
-    if (file_.number < 0) throw MachineError("cannot write " + final_ + ": " + reason());
+        file_(open_unnamed()) {
+    if (file_.number >= 0) return;
+    file_.number = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    named_ = true;
+    if (file_.number < 0) fail();
   }
   ~TemporaryFile() {
-    if (!committed_) ::unlink(temporary_.c_str());
+    if (named_) ::unlink(temporary_.c_str());
   }
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
@@ -52,24 +57,34 @@ class TemporaryFile {
     while (!data.empty()) {
       const ssize_t written = ::write(file_.number, data.data(), data.size());
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) throw MachineError("cannot write " + final_ + ": " + reason());
+      if (written < 0) fail();
       data = data.subspan(static_cast<std::size_t>(written));
     }
   }
 
   void commit() {
-    if (::fsync(file_.number) != 0 && errno != EINVAL)
-      throw MachineError("cannot write " + final_ + ": " + reason());
-    if (::rename(temporary_.c_str(), final_.c_str()) != 0) {
-      throw MachineError("cannot write " + final_ + ": " + reason());
+    if (::fsync(file_.number) != 0 && errno != EINVAL) fail();
+    if (!named_) {
+      const std::string self = "/proc/self/fd/" + std::to_string(file_.number);
+      ::unlink(temporary_.c_str());
+      if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, temporary_.c_str(), AT_SYMLINK_FOLLOW) != 0)
+        fail();
+      named_ = true;
     }
-    committed_ = true;
+    if (::rename(temporary_.c_str(), final_.c_str()) != 0) fail();
+    named_ = false;
   }
 
  private:
+  int open_unnamed() const {
+    const std::string folder = std::filesystem::path(final_).parent_path().string();
+    return ::open(folder.empty() ? "." : folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0644);
+  }
+  [[noreturn]] void fail() const { throw MachineError("cannot write " + final_ + ": " + reason()); }
+
   std::string final_, temporary_;
   Descriptor file_;
-  bool committed_ = false;
+  bool named_ = false;  // temporary_ exists
 };
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "sim/io/files.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -64,6 +66,30 @@ TEST_CASE("A disk that fills while writing is reported and nothing half-written 
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, SIG_DFL);
   CHECK(folder.files() == 0);
+}
+
+TEST_CASE("A process killed while it writes leaves the old file and nothing else") {
+  const Folder folder;
+  const std::string path = folder.path / "a.txt";
+  write_file(path, "old");
+  const int unnamed = ::open(folder.path.c_str(), O_TMPFILE | O_WRONLY, 0600);
+  if (unnamed < 0) {
+    MESSAGE("the file system here knows no O_TMPFILE: a killed process leaves its temporary file");
+    return;
+  }
+  ::close(unnamed);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    write_file(path, [](const Sink& sink) {
+      sink(std::as_bytes(std::span("new", 3)));
+      ::kill(::getpid(), SIGKILL);
+    });
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  CHECK(WIFSIGNALED(status));
+  CHECK(read_text_file(path) == "old");
+  CHECK(folder.files() == 1);
 }
 
 TEST_CASE("A folder that does not exist is reported, not made") {
