@@ -77,12 +77,14 @@ std::string larger_groups(const MemoryLedger& ledger, const VerdictInputs& input
   const auto layers = static_cast<double>(inputs.model.moe_layers().size());
   const double slot = expert_bytes(inputs.model, inputs.plan).value * layers;
   const auto slots = static_cast<int>(inputs.model.experts) + inputs.plan.redundant_experts;
-  for (int ranks = inputs.plan.parallelism.expert + 1; ranks <= slots; ++ranks) {
-    if (slots % ranks != 0) continue;
+  const Parallelism& now = inputs.plan.parallelism;
+  for (int ranks = now.expert + 1; ranks <= slots; ++ranks) {
+    const bool more_gpus = ranks > now.ranks;
+    if (slots % ranks != 0 || (more_gpus ? ranks % now.tensor : now.ranks % ranks) != 0) continue;
     const int local = slots / ranks;
     if (local * slot > room.value) continue;
-    return fmt::format("expert parallelism {} in place of {} with the same exchange buffers", ranks,
-                       inputs.plan.parallelism.expert);
+    return fmt::format("expert parallelism {} in place of {}{} with the same exchange buffers",
+                       ranks, now.expert, more_gpus ? fmt::format(" on {} GPUs", ranks) : "");
   }
   return "";
 }

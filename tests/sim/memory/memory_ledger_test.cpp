@@ -237,6 +237,19 @@ TEST_CASE("too many experts: the verdict proposes fewer replicas or larger EP gr
   CHECK_FALSE(has(ledger.verdict, "redundant experts in place"));  // none would not be enough
 }
 
+TEST_CASE("larger EP groups divide the ranks there are, or say how many they need") {
+  const MoeModel model = load_model("deepseek-v3");
+  const auto verdict = [&](const Parallelism& parallelism) {
+    return build_ledger(model, with_memory(160_GiB), contiguous_plan(model, parallelism, 32),
+                        {decode_batch(parallelism.data(), 16, 1023)}, 0_B)
+        .verdict;
+  };
+  // 72 slots of 2.4 GiB do not fit, 48 do, but six ranks are no part of 16.
+  CHECK(has(verdict({16, 4, 1}), "expert parallelism 8 in place of 4 with"));
+  CHECK(has(verdict({4, 4, 1}), "expert parallelism 6 in place of 4 on 6 GPUs with"));
+  CHECK(has(verdict({4, 4, 4}), "expert parallelism 8 in place of 4 on 8 GPUs with"));
+}
+
 TEST_CASE("redundant experts that do not fit are named with the number that does") {
   const MoeModel model = load_model("deepseek-v3");
   const Accelerator gpu = with_memory(80_GiB);
