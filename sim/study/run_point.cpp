@@ -175,7 +175,7 @@ std::string sampled_error(const StepGraph& graph, const Cluster& cluster) {
   const Seconds flows = replay(sample, cluster, Fidelity::flows).makespan;
   return fmt::format(
       "fidelity bound is {1:+.2f} % off the replay of every flow, on layer {0}'s dispatch and "
-      "combine",
+      "combine, all ranks starting together",
       first->layer, 100 * (bound / flows - 1));
 }
 
@@ -211,8 +211,9 @@ void replay_steps(const StepInputs& inputs,
   }
   if (!wanted && blocking && fidelity == Fidelity::bound) {
     result.notes.emplace_back(
-        "The fabric is oversubscribed and too large for fidelity flows; bound reads up to 15 % low "
-        "here.");
+        "The fabric is oversubscribed and too large for fidelity flows; bound reads exchanges up "
+        "to "
+        "15 % low here when ranks start them together, up to 25 % high when they do not.");
   }
 }
 
