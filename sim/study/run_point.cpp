@@ -211,9 +211,8 @@ void replay_steps(const StepInputs& inputs,
   }
   if (!wanted && blocking && fidelity == Fidelity::bound) {
     result.notes.emplace_back(
-        "The fabric is oversubscribed and too large for fidelity flows; bound reads exchanges up "
-        "to "
-        "15 % low here when ranks start them together, up to 25 % high when they do not.");
+        "The fabric is oversubscribed and too large for fidelity flows; bound reads exchanges "
+        "up to 15 % low here when ranks start them together, up to 25 % high when they do not.");
   }
 }
 
