@@ -84,6 +84,7 @@ void prefetch(const RoutingTrace& trace,
 }
 
 // Throws for the first id of the rows that is no expert; returns when all others were kNotRouted.
+// NOLINTNEXTLINE(readability-function-cognitive-complexity): four plain loops and one test
 void check_ids(const RoutingInputs& inputs, std::size_t first_layer, std::size_t layers) {
   for (const std::vector<std::uint32_t>& rows : inputs.batch.rows)
     for (const std::uint32_t row : rows)
@@ -95,6 +96,7 @@ void check_ids(const RoutingInputs& inputs, std::size_t first_layer, std::size_t
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-function-cognitive-complexity): the hot loops, kept in one place
 void count_copies(const RoutingInputs& inputs,
                   std::size_t first_layer,
                   std::span<RoutedCopies> copies) {

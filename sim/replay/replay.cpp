@@ -138,6 +138,7 @@ void Replay::build_platform(s4u::Engine& engine) {
 Timeline Replay::run() {
   std::vector<std::string> words = engine_arguments(timing_precision());
   std::vector<char*> arguments;  // the engine takes away those it knows
+  arguments.reserve(words.size());
   for (std::string& word : words) arguments.push_back(word.data());
   int count = static_cast<int>(arguments.size());
   s4u::Engine engine(&count, arguments.data());

@@ -165,6 +165,7 @@ Location at_key(const std::string& key) {
 
 class Reader {
  public:
+  // NOLINTNEXTLINE(readability-function-cognitive-complexity): one branch a kind of type
   template <class T>
   static void read(const json& value, const std::string& key, T& target) {
     if constexpr (std::same_as<T, bool>) {

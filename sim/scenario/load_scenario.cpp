@@ -29,7 +29,7 @@ std::string path_from(const std::string& folder, const std::string& path) {
 }
 
 std::string existing_path(const JsonNode& node, const std::string& folder) {
-  const std::string path = path_from(folder, node.as_string());
+  std::string path = path_from(folder, node.as_string());
   if (!std::filesystem::exists(path)) node.fail("there is no file or folder " + path);
   return path;
 }
@@ -133,6 +133,7 @@ WeightFormat read_weight_format(const JsonNode& node) {
   const std::vector<WeightFormat> formats{WeightFormat::f32, WeightFormat::bf16, WeightFormat::fp8,
                                           WeightFormat::mxfp4};
   std::vector<std::string> names;
+  names.reserve(formats.size());
   for (const WeightFormat format : formats) names.push_back(to_text(format));
   const std::string name = node.as_choice(names, "precision");
   return formats[static_cast<std::size_t>(std::find(names.begin(), names.end(), name) -

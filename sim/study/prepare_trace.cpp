@@ -50,7 +50,7 @@ std::string prepare_trace(const TraceSource& source,
   add_path(hash, source.forward_model);
   add_path(hash, source.forward_texts);
   hash.add(fmt::format("{} {} {}", source.tokens_per_domain, source.chunk_tokens, MOESIM_VERSION));
-  const std::string path = folder + "/" + hash.hex().substr(0, 16) + ".safetensors";
+  std::string path = folder + "/" + hash.hex().substr(0, 16) + ".safetensors";
   if (fs::exists(path)) return path;
   options.say("forward pass over " + source.forward_texts);
   make_folder(folder);

@@ -15,8 +15,6 @@
 #include "sim/io/files.h"
 #include "sim/study/study.h"
 
-extern char** environ;
-
 namespace moesim {
 namespace {
 
@@ -34,6 +32,7 @@ pid_t start_worker(const Study& study, const Work& work, const RunOptions& optio
     words.push_back(override_text);
   }
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   pid_t process = 0;

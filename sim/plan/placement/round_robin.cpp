@@ -13,8 +13,8 @@ std::vector<Placement> round_robin(const PlacementInput& input) {
   const auto slots = static_cast<std::size_t>(input.slots);
   const auto ranks = static_cast<std::size_t>(input.ranks);
   const std::size_t slots_per_rank = slots / ranks;
-  const std::size_t period = std::lcm(experts, ranks);
-  assert(period > 0 && "experts and ranks are counts above zero");
+  assert(experts > 0 && ranks > 0 && "both are counts above zero");
+  const std::size_t period = std::max<std::size_t>(std::lcm(experts, ranks), 1);
   std::vector<LogicalExpert> replica_of(slots);
   for (std::size_t card = 0; card < slots; ++card) {
     const std::size_t rank = (card + card / period) % ranks;
