@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <filesystem>
-#include <numeric>
 
 #include "sim/memory/memory_ledger.h"
 #include "sim/plan/fabric_paths.h"
@@ -13,13 +11,12 @@
 #include "sim/plan/placement.h"
 #include "sim/plan/step_graph.h"
 #include "sim/result/measure.h"
+#include "sim/study/point_words.h"
+#include "sim/study/replay_steps.h"
 #include "sim/study/study.h"
 
 namespace moesim {
 namespace {
-
-constexpr int kSampledRanks =
-    64;  // up to here one layer's exchanges are also replayed flow by flow
 
 void match_trace(const Scenario& scenario, const MoeModel& model, const RoutingTrace& trace) {
   const TraceHeader& header = trace.header;
@@ -84,138 +81,6 @@ int tokens_of_buffers(const ShardingPlan& plan, const std::vector<Batch>& batche
   return plan.max_tokens_per_rank;
 }
 
-// A name speaks for itself; a number needs its key: "eplb", "16 redundant experts".
-std::string value_label(const std::string& key, const std::string& value) {
-  const bool name = std::isalpha(static_cast<unsigned char>(value.empty() ? ' ' : value[0])) != 0;
-  if (name && value != "true" && value != "false") return value;
-  std::string words = key.substr(key.rfind('.') + 1);
-  std::replace(words.begin(), words.end(), '_', ' ');
-  return value + " " + words;
-}
-
-void describe(const StudyPoint& point,
-              const Cluster& cluster,
-              const MoeModel& model,
-              PointResult& result) {
-  const Scenario& scenario = point.scenario;
-  result.varied = point.varied;
-  for (const auto& [key, value] : point.varied) {
-    result.label += (result.label.empty() ? "" : ", ") + value_label(key, value);
-  }
-  if (result.label.empty()) result.label = scenario.plan.placement_strategy;
-  result.scenario_name = scenario.name;
-  result.model = model.name;
-  result.routed_by = scenario.routed_by;
-  result.cluster =
-      fmt::format("{} x {} {}, {}", cluster.fabric.nodes(), cluster.fabric.ranks_per_node,
-                  cluster.accelerator.name, cluster.spec.topology);
-  result.phase = scenario.workload.phase == Phase::decode ? "decode" : "prefill";
-  result.ranks = cluster.ranks();
-  result.ranks_per_node = cluster.fabric.ranks_per_node;
-  result.seed = scenario.seed;
-}
-
-void add_notes(const Scenario& scenario,
-               const MoeModel& model,
-               const RoutingTrace& trace,
-               const TraceSplit& split,
-               const std::vector<Batch>& batches,
-               PointResult& result) {
-  const std::size_t layers = model.moe_layers().size();
-  if (scenario.repeat_trace_layers) {
-    result.notes.push_back(
-        fmt::format("Stand-in: routing by {}, costs with the shapes of {}; its {} MoE layers "
-                    "replay the {} traced "
-                    "ones in turn ({:.3g} times).",
-                    scenario.routed_by, model.name, layers, trace.moe_layers(),
-                    static_cast<double>(layers) / static_cast<double>(trace.moe_layers())));
-  }
-  const double tokens = std::accumulate(
-      batches.begin(), batches.end(), 0.0,
-      [](double sum, const Batch& batch) { return sum + static_cast<double>(batch.tokens()); });
-  result.notes.push_back(
-      fmt::format("{:.0f} simulated tokens replay {} traced ones (origin: {}); placements saw {}.",
-                  tokens, split.replay.size(), trace.header.origin,
-                  scenario.workload.planning_share > 0
-                      ? fmt::format("{} other tokens of the same texts", split.planning.size())
-                      : std::string("the very tokens that are replayed")));
-  if (scenario.workload.phase == Phase::decode &&
-      std::all_of(trace.phase.begin(), trace.phase.end(), [](auto phase) { return phase == 0; })) {
-    result.notes.emplace_back(
-        "Decode steps replay rows of a prefill: with the text given, a causal model routes a token "
-        "the same in both.");
-  }
-  const ShardingPlan& plan = scenario.plan;
-  if (plan.redundant_experts > 0 && plan.placement_strategy != "eplb") {
-    result.notes.push_back(fmt::format(
-        "{} fills its {} redundant slots in order, whatever the load; the plain baseline "
-        "is redundant_experts 0.",
-        plan.placement_strategy, plan.redundant_experts));
-  }
-  result.notes.emplace_back(
-      "Exchange times under skew are unproven on hardware: no published measurement of one was "
-      "found. The fluid network "
-      "model knows no packet loss, PFC or incast.");
-}
-
-// One layer's dispatch and combine, bound against flows: the error of the coarser tier on this very
-// traffic.
-std::string sampled_error(const StepGraph& graph, const Cluster& cluster) {
-  StepGraph sample;
-  sample.ranks = graph.ranks;
-  const auto first = std::find_if(graph.tasks.begin(), graph.tasks.end(),
-                                  [](const Task& task) { return task.kind == TaskKind::dispatch; });
-  if (first == graph.tasks.end()) return "";
-  for (auto task = first; task != graph.tasks.end() && task->layer == first->layer; ++task) {
-    if (task->kind == TaskKind::dispatch || task->kind == TaskKind::combine)
-      sample.tasks.push_back(*task);
-  }
-  sample.exchanges = graph.exchanges;
-  const Seconds bound = replay(sample, cluster, Fidelity::bound).makespan;
-  const Seconds flows = replay(sample, cluster, Fidelity::flows).makespan;
-  return fmt::format(
-      "fidelity bound is {1:+.2f} % off the replay of every flow, on layer {0}'s dispatch and "
-      "combine, all ranks starting together",
-      first->layer, 100 * (bound / flows - 1));
-}
-
-// The law that ties what was sent to what the trace says is in check_step; here its sentences
-// become results.
-void replay_steps(const StepInputs& inputs,
-                  const std::vector<Batch>& batches,
-                  const std::optional<Fidelity>& wanted,
-                  Measurement& measurement,
-                  PointResult& result) {
-  const Cluster& cluster = inputs.cluster;
-  const bool blocking = cluster.spec.options.oversubscription > 1 || cluster.spec.options.ecmp;
-  const Fidelity fidelity = wanted                               ? *wanted
-                            : blocking && cluster.ranks() <= 128 ? Fidelity::flows
-                                                                 : Fidelity::bound;
-  result.fidelity = to_text(fidelity);
-  for (std::size_t step = 0; step < batches.size(); ++step) {
-    StepInputs step_inputs = inputs;
-    const bool sample =
-        step == 0 && !wanted && fidelity == Fidelity::bound && cluster.ranks() <= kSampledRanks;
-    step_inputs.keep_flows = fidelity == Fidelity::flows || sample;
-    const StepGraph graph = build_step(step_inputs, batches[step]);
-    const Timeline timeline = replay(graph, cluster, fidelity);
-    const CheckReport report = check_step(graph, timeline, cluster);
-    if (step == 0) {
-      for (const std::string& law : report.passed) result.checks.push_back({law, true});
-    }
-    measurement.add(graph, timeline);
-    if (sample) {
-      if (const std::string law = sampled_error(graph, cluster); !law.empty())
-        result.checks.push_back({law, true});
-    }
-  }
-  if (!wanted && blocking && fidelity == Fidelity::bound) {
-    result.notes.emplace_back(
-        "The fabric is oversubscribed and too large for fidelity flows; bound reads exchanges "
-        "up to 15 % low here when ranks start them together, up to 25 % high when they do not.");
-  }
-}
-
 void take_memory(const MemoryLedger& ledger, PointResult& result) {
   MemoryResult& memory = result.memory;
   memory.capacity = ledger.capacity.value;
@@ -254,7 +119,7 @@ PointResult run_point(const StudyPoint& point, const std::string& trace_path, in
 
   PointResult result;
   result.key = point_key(point, trace_path);
-  describe(point, cluster, model, result);
+  describe_point(point, cluster, model, result);
   result.expert_load_layers = trace.header.layer_ids;
   add_notes(scenario, model, trace, split, batches, result);
   const KernelCosts costs(model, cluster.accelerator, plan.parallelism, plan.precision);

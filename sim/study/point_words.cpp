@@ -1,0 +1,103 @@
+// Labels and notes of one point.
+#include "sim/study/point_words.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <numeric>
+
+namespace moesim {
+namespace {
+
+// A name speaks for itself; a number needs its key: "eplb", "16 redundant experts".
+std::string value_label(const std::string& key, const std::string& value) {
+  const bool name = std::isalpha(static_cast<unsigned char>(value.empty() ? ' ' : value[0])) != 0;
+  if (name && value != "true" && value != "false") return value;
+  std::string words = key.substr(key.rfind('.') + 1);
+  std::replace(words.begin(), words.end(), '_', ' ');
+  return value + " " + words;
+}
+
+// Whose routing it is, and how much of it.
+void note_trace(const Scenario& scenario,
+                const MoeModel& model,
+                const RoutingTrace& trace,
+                const TraceSplit& split,
+                const std::vector<Batch>& batches,
+                PointResult& result) {
+  const std::size_t layers = model.moe_layers().size();
+  if (scenario.repeat_trace_layers) {
+    result.notes.push_back(
+        fmt::format("Stand-in: routing by {}, costs with the shapes of {}; its {} MoE layers "
+                    "replay the {} traced "
+                    "ones in turn ({:.3g} times).",
+                    scenario.routed_by, model.name, layers, trace.moe_layers(),
+                    static_cast<double>(layers) / static_cast<double>(trace.moe_layers())));
+  }
+  const double tokens = std::accumulate(
+      batches.begin(), batches.end(), 0.0,
+      [](double sum, const Batch& batch) { return sum + static_cast<double>(batch.tokens()); });
+  result.notes.push_back(
+      fmt::format("{:.0f} simulated tokens replay {} traced ones (origin: {}); placements saw {}.",
+                  tokens, split.replay.size(), trace.header.origin,
+                  scenario.workload.planning_share > 0
+                      ? fmt::format("{} other tokens of the same texts", split.planning.size())
+                      : std::string("the very tokens that are replayed")));
+  if (scenario.workload.phase == Phase::decode &&
+      std::all_of(trace.phase.begin(), trace.phase.end(), [](auto phase) { return phase == 0; })) {
+    result.notes.emplace_back(
+        "Decode steps replay rows of a prefill: with the text given, a causal model routes a token "
+        "the same in both.");
+  }
+}
+
+// What the numbers leave out.
+void note_limits(const ShardingPlan& plan, PointResult& result) {
+  if (plan.redundant_experts > 0 && plan.placement_strategy != "eplb") {
+    result.notes.push_back(fmt::format(
+        "{} fills its {} redundant slots in order, whatever the load; the plain baseline "
+        "is redundant_experts 0.",
+        plan.placement_strategy, plan.redundant_experts));
+  }
+  result.notes.emplace_back(
+      "Exchange times under skew are unproven on hardware: no published measurement of one was "
+      "found. The fluid network "
+      "model knows no packet loss, PFC or incast.");
+}
+
+}  // namespace
+
+void describe_point(const StudyPoint& point,
+                    const Cluster& cluster,
+                    const MoeModel& model,
+                    PointResult& result) {
+  const Scenario& scenario = point.scenario;
+  result.varied = point.varied;
+  for (const auto& [key, value] : point.varied) {
+    result.label += (result.label.empty() ? "" : ", ") + value_label(key, value);
+  }
+  if (result.label.empty()) result.label = scenario.plan.placement_strategy;
+  result.scenario_name = scenario.name;
+  result.model = model.name;
+  result.routed_by = scenario.routed_by;
+  result.cluster =
+      fmt::format("{} x {} {}, {}", cluster.fabric.nodes(), cluster.fabric.ranks_per_node,
+                  cluster.accelerator.name, cluster.spec.topology);
+  result.phase = scenario.workload.phase == Phase::decode ? "decode" : "prefill";
+  result.ranks = cluster.ranks();
+  result.ranks_per_node = cluster.fabric.ranks_per_node;
+  result.seed = scenario.seed;
+}
+
+void add_notes(const Scenario& scenario,
+               const MoeModel& model,
+               const RoutingTrace& trace,
+               const TraceSplit& split,
+               const std::vector<Batch>& batches,
+               PointResult& result) {
+  note_trace(scenario, model, trace, split, batches, result);
+  note_limits(scenario.plan, result);
+}
+
+}  // namespace moesim

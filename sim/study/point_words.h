@@ -1,0 +1,27 @@
+// The words of a result: what was run, and what a reader must keep in mind.
+#pragma once
+
+#include <vector>
+
+#include "sim/cluster/cluster.h"
+#include "sim/plan/batch.h"
+#include "sim/result/result.h"
+#include "sim/scenario/scenario.h"
+
+namespace moesim {
+
+// Fills label, names, ranks and seed.
+void describe_point(const StudyPoint& point,
+                    const Cluster& cluster,
+                    const MoeModel& model,
+                    PointResult& result);
+
+// Appends the notes: stand-ins, how often traced tokens are replayed, what is unproven.
+void add_notes(const Scenario& scenario,
+               const MoeModel& model,
+               const RoutingTrace& trace,
+               const TraceSplit& split,
+               const std::vector<Batch>& batches,
+               PointResult& result);
+
+}  // namespace moesim

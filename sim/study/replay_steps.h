@@ -1,0 +1,22 @@
+// The steps of one point: built, replayed, checked and measured one after another.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "sim/plan/step_graph.h"
+#include "sim/replay/replay.h"
+#include "sim/result/measure.h"
+
+namespace moesim {
+
+// `wanted` nullopt is auto: bound, or flows where links are shared unevenly (oversubscription,
+// ECMP) and the ranks are few enough. Fills the result's fidelity and checks; CheckError when a
+// step breaks a law.
+void replay_steps(const StepInputs& inputs,
+                  const std::vector<Batch>& batches,
+                  const std::optional<Fidelity>& wanted,
+                  Measurement& measurement,
+                  PointResult& result);
+
+}  // namespace moesim
