@@ -12,15 +12,30 @@ namespace {
 
 constexpr std::size_t kMostLinks = 32;
 
-struct Sum {  // of parts with bases of their own: the band is the sum of the parts' bands
-  Metric metric{0, "s", 0, 0, Basis::exact};
+// A sum of parts with bases of their own: its band is the sum of theirs, its basis the weakest
+// among the parts that make a tenth of it or more (as KernelCosts does: a 3 us kernel does not turn
+// a step into a datasheet figure).
+class Sum {
+ public:
   void add(double value, Basis basis) {
     const Metric part = metric_of(value, "s", basis);
-    metric.value += part.value;
-    metric.low += part.low;
-    metric.high += part.high;
-    if (value > 0) metric.basis = weaker(metric.basis, basis);
+    metric_.value += part.value;
+    metric_.low += part.low;
+    metric_.high += part.high;
+    if (value > 0) parts_.emplace_back(value, basis);
   }
+  Metric metric() const {
+    Metric metric = metric_;
+    for (const auto& [value, basis] : parts_) {
+      if (value >= kDecidingShare * metric_.value) metric.basis = weaker(metric.basis, basis);
+    }
+    return metric;
+  }
+
+ private:
+  static constexpr double kDecidingShare = 0.1;
+  Metric metric_{0, "s", 0, 0, Basis::exact};
+  std::vector<std::pair<double, Basis>> parts_;
 };
 
 }  // namespace
@@ -34,30 +49,31 @@ void Measurement::fill_metrics(PointResult& result) const {
     step.add(seconds, basis_by_kind_[k]);
     (is_exchange(kind) ? exchanges : compute).add(seconds, basis_by_kind_[k]);
   }
+  const Metric step_metric = step.metric();
   const auto of_kind = [&](TaskKind kind) {
     Sum sum;
     sum.add(seconds_by_kind_[static_cast<std::size_t>(kind)] / steps_,
             basis_by_kind_[static_cast<std::size_t>(kind)]);
-    return sum.metric;
+    return sum.metric();
   };
   const auto add = [&](const char* name, const char* description, const Metric& metric) {
     result.metrics.push_back({name, description, metric});
   };
-  add("step_time", "time of one step, mean over the steps", step.metric);
-  add("compute", "kernels on the step's critical path", compute.metric);
+  add("step_time", "time of one step, mean over the steps", step_metric);
+  add("compute", "kernels on the step's critical path", compute.metric());
   add("dispatch", "dispatch exchanges on the critical path, waiting for late ranks not counted",
       of_kind(TaskKind::dispatch));
   add("combine", "combine exchanges on the critical path, waiting for late ranks not counted",
       of_kind(TaskKind::combine));
-  add("exchanges", "all exchanges on the critical path", exchanges.metric);
+  add("exchanges", "all exchanges on the critical path", exchanges.metric());
   const double rank_steps = static_cast<double>(ranks_.size()) * steps_;
   const double waited =
       std::accumulate(ranks_.begin(), ranks_.end(), 0.0,
                       [](double sum, const RankResult& rank) { return sum + rank.wait; });
   const double wait = waited / rank_steps;
   add("wait", "mean over ranks of the time spent waiting for others",
-      {wait, "s", wait * step.metric.low / std::max(step.metric.value, 1e-30),
-       wait * step.metric.high / std::max(step.metric.value, 1e-30), step.metric.basis});
+      {wait, "s", wait * step_metric.low / std::max(step_metric.value, 1e-30),
+       wait * step_metric.high / std::max(step_metric.value, 1e-30), step_metric.basis});
   double balance = 0;
   for (const auto& load : rank_load_) {
     const double most = static_cast<double>(*std::max_element(load.begin(), load.end()));
@@ -71,8 +87,8 @@ void Measurement::fill_metrics(PointResult& result) const {
   }
   const double tokens = static_cast<double>(tokens_) / rank_steps;  // a step and rank
   add("tokens_per_second_per_gpu", "new tokens a second and GPU",
-      {tokens / step.metric.value, "1/s", tokens / step.metric.high,
-       tokens / std::max(step.metric.low, 1e-30), step.metric.basis});
+      {tokens / step_metric.value, "1/s", tokens / step_metric.high,
+       tokens / std::max(step_metric.low, 1e-30), step_metric.basis});
 }
 
 std::string Measurement::expert_cause(int rank, const Delay& delay) const {

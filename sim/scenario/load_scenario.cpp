@@ -12,7 +12,9 @@
 namespace moesim {
 namespace {
 
-constexpr std::int64_t kMostRanks = 1 << 16;
+// Paths and copies are kept for every pair of ranks: 4096 ranks take about 0.5 GB, twice as many
+// four times that.
+constexpr std::int64_t kMostRanks = 4096;
 
 // Runs `act`; a mistake it reports without a place gets the place of `node`.
 template <class Act>

@@ -53,12 +53,22 @@ void note_trace(const Scenario& scenario,
 }
 
 // What the numbers leave out.
-void note_limits(const ShardingPlan& plan, PointResult& result) {
+void note_limits(const ShardingPlan& plan, const WorkloadSpec& workload, PointResult& result) {
   if (plan.redundant_experts > 0 && plan.placement_strategy != "eplb") {
     result.notes.push_back(fmt::format(
         "{} fills its {} redundant slots in order, whatever the load; the plain baseline "
         "is redundant_experts 0.",
         plan.placement_strategy, plan.redundant_experts));
+  }
+  if (workload.phase == Phase::prefill) {
+    result.notes.emplace_back(
+        "A prefill entry is as long as its traced request's rows that are replayed; attention over "
+        "longer prompts costs more.");
+    if (plan.dispatch == "deepep_low_latency" || plan.combine == "deepep_low_latency") {
+      result.notes.emplace_back(
+          "deepep_low_latency was measured with up to 1024 tokens a rank, 128 across nodes; "
+          "beyond, its times are extrapolated.");
+    }
   }
   result.notes.emplace_back(
       "Exchange times under skew are unproven on hardware: no published measurement of one was "
@@ -97,7 +107,7 @@ void add_notes(const Scenario& scenario,
                const std::vector<Batch>& batches,
                PointResult& result) {
   note_trace(scenario, model, trace, split, batches, result);
-  note_limits(scenario.plan, result);
+  note_limits(scenario.plan, scenario.workload, result);
 }
 
 }  // namespace moesim
