@@ -11,7 +11,7 @@ namespace moesim {
 
 template <class T>
 struct CacheLineAllocator {
-  using value_type = T;
+  using value_type = T;  // NOLINT(readability-identifier-naming): the name allocators have
   static constexpr std::align_val_t kAlignment{64};
   CacheLineAllocator() = default;
   template <class U>
