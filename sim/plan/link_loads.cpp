@@ -103,6 +103,7 @@ Exchange make_exchange(const FabricPaths& paths,
   const CopyCounts counts = count_loads(paths, copies, transposed);
   Exchange exchange;
   exchange.algorithm = inputs.algorithm;
+  exchange.group_ranks = inputs.peers + 1;
   exchange.bytes_per_copy = row;
   exchange.fixed = inputs.timing.fixed + inputs.timing.per_expert * inputs.experts;
   exchange.efficiency = inputs.timing.efficiency;

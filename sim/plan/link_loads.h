@@ -14,7 +14,7 @@ struct ExchangeInputs {
   ExchangeTraffic traffic;
   ExchangeTiming timing;
   int experts = 0;  // physical experts of the EP group, for timing.per_expert
-  int peers = 0;    // other ranks a rank talks to: EP group size - 1
+  int peers = 0;    // other ranks a rank talks to: size of its EP or TP group - 1
   bool keep_flows = false;
 };
 

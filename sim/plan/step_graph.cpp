@@ -17,4 +17,9 @@ bool is_exchange(TaskKind kind) {
          kind == TaskKind::tensor_reduce || kind == TaskKind::tensor_gather;
 }
 
+int StepGraph::group_ranks(std::size_t task) const {
+  const Exchange& exchange = exchanges[static_cast<std::size_t>(tasks[task].exchange)];
+  return exchange.group_ranks > 0 ? exchange.group_ranks : ranks;
+}
+
 }  // namespace moesim

@@ -37,9 +37,11 @@ struct Flow {
   Bytes bytes;
 };
 
-// One collective between ranks. Bytes that stay on a rank are in `kept`, never on a link.
+// One collective of every group of ranks. Bytes that stay on a rank are in `kept`, never on a link;
+// none go from group to group.
 struct Exchange {
   std::string algorithm;
+  int group_ranks = 0;  // ranks of a group, consecutive; divides the pool's; 0 = all in one group
   std::vector<Bytes> sent, received, kept;  // by rank
   std::vector<Bytes> link_bytes;            // by LinkId
   double bytes_per_copy = 0;      // row of a token copy; 0 = rows do not follow copies one by one
@@ -80,6 +82,9 @@ struct StepGraph {
   std::int64_t tokens = 0;  // new tokens of the step
   std::int64_t routed_copies =
       0;  // token copies that the trace rows imply, counted apart from the exchanges
+
+  // Ranks of a group of an exchange task: rank r is in group r / group_ranks.
+  int group_ranks(std::size_t task) const;
 };
 
 struct StepInputs {

@@ -128,42 +128,65 @@ void check_flows(const Checked& step, std::size_t task) {
   }
 }
 
-// All bytes of an exchange move between its first start and its last end.
+// First start and last end of an exchange on ranks first .. last - 1.
+Interval span_of(const Checked& step, std::size_t task, int first, int last) {
+  Interval span = step.timeline.at(task, first);
+  for (int rank = first; rank < last; ++rank) {
+    span.start = std::min(span.start, step.timeline.at(task, rank).start);
+    span.end = std::max(span.end, step.timeline.at(task, rank).end);
+  }
+  return span;
+}
+
+// All bytes of a group's exchange move between its first start and its last end, those into a rank
+// before the rank's own. What groups share carries bytes while any group exchanges.
 void check_rates(const Checked& step, std::size_t task) {
   const Exchange& exchange = step.exchange(task);
-  double start = step.timeline.at(task, 0).start.count(), end = 0;
-  for (int rank = 0; rank < step.graph.ranks; ++rank) {
-    start = std::min(start, step.timeline.at(task, rank).start.count());
-    end = std::max(end, step.timeline.at(task, rank).end.count());
-  }
-  const auto at_least = [&](double until, Seconds least, const std::string& what) {
-    if (until - start < least.count() * (1 - kRateTolerance) - kTolerance * until)
+  const int size = step.graph.group_ranks(task);
+  const Interval all = span_of(step, task, 0, step.graph.ranks);
+  std::vector<Interval> groups;
+  for (int first = 0; first < step.graph.ranks; first += size)
+    groups.push_back(span_of(step, task, first, first + size));
+  const auto at_least = [&](const Interval& span, Seconds least, const std::string& what) {
+    const double took = (span.end - span.start).count();
+    if (took < least.count() * (1 - kRateTolerance) - kTolerance * span.end.count())
       broken(step.name(task),
-             fmt::format("took {} s, but {} needs {} s", until - start, what, least.count()));
+             fmt::format("took {} s, but {} needs {} s", took, what, least.count()));
   };
-  at_least(end, exchange.port_bound, "its busiest port");
-  at_least(end, exchange.bisection_bound, "the bisection");
+  at_least(all, exchange.port_bound, "its busiest port");
+  at_least(all, exchange.bisection_bound, "the bisection");
   for (const Wire& wire : step.wires) {
     const Link& link = step.fabric.links[wire.link];
-    const bool into_rank = wire.to < step.ranks();
-    at_least(into_rank ? step.timeline.at(task, static_cast<int>(wire.to)).end.count() : end,
-             exchange.link_bytes[wire.link] / link.bandwidth, "link \"" + link.name + "\"");
+    Interval span = all;
+    if (wire.from < step.ranks()) span = groups[wire.from / static_cast<std::size_t>(size)];
+    if (wire.to < step.ranks()) {
+      span.start = groups[wire.to / static_cast<std::size_t>(size)].start;
+      span.end = step.timeline.at(task, static_cast<int>(wire.to)).end;
+    }
+    at_least(span, exchange.link_bytes[wire.link] / link.bandwidth, "link \"" + link.name + "\"");
   }
 }
 
 void check_ready(const Checked& step, std::size_t task) {
-  const double ready = step.timeline.ready[task].count();
   const double slack = kTolerance * step.timeline.makespan.count();
-  double last_start = 0;
-  for (int rank = 0; rank < step.graph.ranks; ++rank) {
-    last_start = std::max(last_start, step.timeline.at(task, rank).start.count());
-    if (step.timeline.at(task, rank).end.count() < ready - slack)
-      broken(step.name(task), fmt::format("rank {} ended at {} s, before all had started at {} s",
-                                          rank, step.timeline.at(task, rank).end.count(), ready));
+  const int size = step.graph.group_ranks(task);
+  for (int first = 0; first < step.graph.ranks; first += size) {
+    double last_start = 0;
+    for (int rank = first; rank < first + size; ++rank)
+      last_start = std::max(last_start, step.timeline.at(task, rank).start.count());
+    for (int rank = first; rank < first + size; ++rank) {
+      const double ready = step.timeline.ready_at(task, rank).count();
+      const double end = step.timeline.at(task, rank).end.count();
+      if (end < ready - slack)
+        broken(step.name(task), fmt::format("rank {} ended at {} s, before all of its group had "
+                                            "started at {} s",
+                                            rank, end, ready));
+      if (std::abs(last_start - ready) > slack)
+        broken(step.name(task), fmt::format("rank {} ready at {} s, but the last rank of its "
+                                            "group started at {} s",
+                                            rank, ready, last_start));
+    }
   }
-  if (std::abs(last_start - ready) > slack)
-    broken(step.name(task),
-           fmt::format("ready at {} s, but the last rank started at {} s", ready, last_start));
 }
 
 void check_order(const Checked& step) {
@@ -215,7 +238,7 @@ std::int64_t check_copies(const StepGraph& graph) {
 
 CheckReport check_step(const StepGraph& graph, const Timeline& timeline, const Cluster& cluster) {
   check_step_graph(graph, cluster, Fidelity::bound);
-  if (timeline.ranks != graph.ranks || timeline.ready.size() != graph.tasks.size() ||
+  if (timeline.ranks != graph.ranks || timeline.ready.size() != timeline.intervals.size() ||
       timeline.intervals.size() != graph.tasks.size() * static_cast<std::size_t>(graph.ranks))
     broken("timeline", "is not of this step: other ranks or tasks");
   Checked step{graph, timeline, cluster.fabric, {}};
@@ -251,7 +274,7 @@ CheckReport check_step(const StepGraph& graph, const Timeline& timeline, const C
           graph.loads.size(),
           with_copies > 0 ? fmt::format(" = rows of {} exchanges, on each rank", with_copies) : ""),
       fmt::format("{} exchanges: none faster than its ports, links or bisection, none ended "
-                  "before all had started",
+                  "before all of its group had started",
                   exchanges),
       fmt::format("{} tasks on {} ranks: in order, each as long as its cost", graph.tasks.size(),
                   graph.ranks)};

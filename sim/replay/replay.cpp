@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <map>
 
 #include "sim/replay/simgrid.h"
 #include "sim/replay/step_graph_shape.h"
@@ -54,6 +55,18 @@ struct FlowTable {
   }
 };
 
+// The exchanges between groups of one size. A group's ranks go through them in the same order, so
+// its barrier and its mailboxes serve one after another.
+struct Grouping {
+  std::size_t ranks = 0;                     // of a group
+  std::vector<std::size_t> tasks;            // by turn: the n-th exchange of every rank
+  std::vector<FlowTable> tables;             // by turn; flows only
+  std::vector<s4u::BarrierPtr> all_started;  // by group
+  // A rank may start a turn while another still receives the one before, so neighbours differ.
+  std::array<std::vector<s4u::Mailbox*>, 2> mailboxes;             // [turn % 2][rank]
+  std::array<std::vector<std::vector<s4u::CommPtr>>, 2> expected;  // [turn % 2][rank]
+};
+
 class Replay {
  public:
   Replay(const StepGraph& graph, const Fabric& fabric, Fidelity fidelity);
@@ -64,10 +77,13 @@ class Replay {
   double timing_precision() const;
   void build_platform(s4u::Engine& engine);
   void run_rank(std::size_t rank);
-  double run_exchange(std::size_t turn, std::size_t rank);
-  void expect_flows(std::size_t turn, std::size_t rank);
-  void send_flows(std::size_t turn, std::size_t rank);
-  void await_flows(std::size_t turn, std::size_t rank);
+  double run_exchange(std::size_t task, std::size_t rank);
+  void expect_flows(Grouping& grouping, std::size_t turn, std::size_t rank);
+  void send_flows(const Grouping& grouping, std::size_t turn, std::size_t rank);
+  void await_flows(Grouping& grouping, std::size_t turn, std::size_t rank);
+  const Exchange& exchange_of(std::size_t task) const {
+    return graph_.exchanges[static_cast<std::size_t>(graph_.tasks[task].exchange)];
+  }
   Interval& interval(std::size_t task, std::size_t rank) {
     return timeline_.intervals[task * ranks_ + rank];
   }
@@ -76,14 +92,10 @@ class Replay {
   const Fabric& fabric_;
   const std::size_t ranks_;
   const bool flows_;
-  std::vector<std::size_t> exchange_tasks_;  // by turn: the n-th exchange of every rank
-  std::vector<FlowTable> tables_;            // by turn
-  // A rank may start a turn while another still receives the one before, so neighbours differ.
-  std::array<std::vector<s4u::Mailbox*>, 2> mailboxes_;             // [turn % 2][rank]
-  std::array<std::vector<std::vector<s4u::CommPtr>>, 2> expected_;  // [turn % 2][rank]
+  std::map<int, Grouping> groupings_;  // by ranks of a group
+  std::vector<std::size_t> turns_;     // by task: of an exchange, its turn in its grouping
   void* payload_ = this;  // the engine wants an address on both sides; nothing reads it
-  s4u::BarrierPtr all_started_;
-  double origin_ = 0;  // the engine's clock goes on from one replay of the process to the next
+  double origin_ = 0;     // the engine's clock goes on from one replay of the process to the next
   Timeline timeline_;
 };
 
@@ -94,12 +106,15 @@ Replay::Replay(const StepGraph& graph, const Fabric& fabric, Fidelity fidelity)
       flows_(fidelity == Fidelity::flows) {
   timeline_.ranks = graph.ranks;
   timeline_.intervals.resize(graph.tasks.size() * ranks_);
-  timeline_.ready.resize(graph.tasks.size());
+  timeline_.ready.resize(graph.tasks.size() * ranks_);
+  turns_.resize(graph.tasks.size());
   for (std::size_t task = 0; task < graph.tasks.size(); ++task) {
     if (graph.tasks[task].exchange < 0) continue;
-    exchange_tasks_.push_back(task);
-    const auto exchange = static_cast<std::size_t>(graph.tasks[task].exchange);
-    if (flows_) tables_.emplace_back(graph.exchanges[exchange].flows, ranks_);
+    Grouping& grouping = groupings_[graph.group_ranks(task)];
+    grouping.ranks = static_cast<std::size_t>(graph.group_ranks(task));
+    turns_[task] = grouping.tasks.size();
+    grouping.tasks.push_back(task);
+    if (flows_) grouping.tables.emplace_back(exchange_of(task).flows, ranks_);
   }
 }
 
@@ -108,10 +123,11 @@ Replay::Replay(const StepGraph& graph, const Fabric& fabric, Fidelity fidelity)
 double Replay::timing_precision() const {
   constexpr std::size_t kExactFlows = 5000;
   double precision = 1e-12;
-  for (std::size_t turn = 0; turn < tables_.size(); ++turn) {
-    if (tables_[turn].flows.size() <= kExactFlows) continue;
-    const auto exchange = static_cast<std::size_t>(graph_.tasks[exchange_tasks_[turn]].exchange);
-    precision = std::max(precision, graph_.exchanges[exchange].port_bound.count() * 1e-6);
+  for (const auto& [ranks, grouping] : groupings_) {
+    for (std::size_t turn = 0; turn < grouping.tables.size(); ++turn) {
+      if (grouping.tables[turn].flows.size() <= kExactFlows) continue;
+      precision = std::max(precision, exchange_of(grouping.tasks[turn]).port_bound.count() * 1e-6);
+    }
   }
   return precision;
 }
@@ -126,12 +142,15 @@ void Replay::build_platform(s4u::Engine& engine) {
     engine::add_actor(engine, name, zone->add_host_named(name), [this, rank] { run_rank(rank); });
   }
   zone->get_iface()->seal();
-  all_started_ = s4u::Barrier::create(static_cast<unsigned>(ranks_));
-  if (!flows_) return;
-  for (std::size_t parity = 0; parity < 2; ++parity) {
-    expected_[parity].resize(ranks_);
-    for (std::size_t rank = 0; rank < ranks_; ++rank)
-      mailboxes_[parity].push_back(s4u::Mailbox::by_name(fmt::format("{} {}", rank, parity)));
+  for (auto& [ranks, grouping] : groupings_) {
+    for (std::size_t first = 0; first < ranks_; first += grouping.ranks)
+      grouping.all_started.push_back(s4u::Barrier::create(static_cast<unsigned>(ranks)));
+    for (std::size_t parity = 0; flows_ && parity < 2; ++parity) {
+      grouping.expected[parity].resize(ranks_);
+      for (std::size_t rank = 0; rank < ranks_; ++rank)
+        grouping.mailboxes[parity].push_back(
+            s4u::Mailbox::by_name(fmt::format("{} {} of {}", rank, parity, ranks)));
+    }
   }
 }
 
@@ -145,7 +164,7 @@ Timeline Replay::run() {
   origin_ = s4u::Engine::get_clock();
   build_platform(engine);
   engine.run();
-  all_started_ = nullptr;
+  groupings_.clear();  // the engine's barriers go before the engine
   for (const Interval& one : timeline_.intervals)
     timeline_.makespan = std::max(timeline_.makespan, one.end);
   return std::move(timeline_);
@@ -155,12 +174,11 @@ Timeline Replay::run() {
 // sleep, their times within it a sum.
 void Replay::run_rank(std::size_t rank) {
   double time = 0;
-  std::size_t turn = 0;
-  expect_flows(0, rank);
+  for (auto& [ranks, grouping] : groupings_) expect_flows(grouping, 0, rank);
   for (std::size_t task = 0; task < graph_.tasks.size(); ++task) {
     if (graph_.tasks[task].exchange >= 0) {
       s4u::this_actor::sleep_until(origin_ + time);
-      time = run_exchange(turn++, rank);
+      time = run_exchange(task, rank);
       continue;
     }
     const double end = time + graph_.tasks[task].by_rank[rank].count();
@@ -170,22 +188,24 @@ void Replay::run_rank(std::size_t rank) {
   s4u::this_actor::sleep_until(origin_ + time);
 }
 
-double Replay::run_exchange(std::size_t turn, std::size_t rank) {
-  const std::size_t task = exchange_tasks_[turn];
-  const Exchange& exchange =
-      graph_.exchanges[static_cast<std::size_t>(graph_.tasks[task].exchange)];
+double Replay::run_exchange(std::size_t task, std::size_t rank) {
+  Grouping& grouping = groupings_.at(graph_.group_ranks(task));
+  const std::size_t turn = turns_[task];
+  const Exchange& exchange = exchange_of(task);
   const double start = now();
-  // No rank can start the next turn before all have passed this line, so receivers are always
-  // ready.
-  expect_flows(turn + 1, rank);
-  send_flows(turn, rank);
-  all_started_->wait();
-  timeline_.ready[task] = Seconds(now());
+  // Who sends to this rank in the next turn of the grouping is of its group and cannot start that
+  // turn before the whole group has passed this line, so receivers are always ready, and what two
+  // turns ago came through the same mailbox is here. Other groups may be any number of turns apart:
+  // they use none of the group's mailboxes. Nor do exchanges of another grouping in between.
+  expect_flows(grouping, turn + 1, rank);
+  send_flows(grouping, turn, rank);
+  grouping.all_started[rank / grouping.ranks]->wait();
+  timeline_.ready[task * ranks_ + rank] = Seconds(now());
 
   double end = exchange.fixed.count() + exchange.latency[rank].count();
   const double messages = exchange.message_time[rank].count();
   if (flows_) {
-    await_flows(turn, rank);
+    await_flows(grouping, turn, rank);
     end += std::max(now(), start + messages);
   } else {
     end += now() + std::max(messages, exchange.transfer[rank].count() / exchange.efficiency);
@@ -194,28 +214,27 @@ double Replay::run_exchange(std::size_t turn, std::size_t rank) {
   return end;
 }
 
-void Replay::expect_flows(std::size_t turn, std::size_t rank) {
-  if (turn >= tables_.size()) return;
-  std::vector<s4u::CommPtr>& expected = expected_[turn % 2][rank];
-  for (std::size_t flow = 0; flow < tables_[turn].incoming[rank]; ++flow)
-    expected.push_back(mailboxes_[turn % 2][rank]->get_async<void>(&payload_));
+void Replay::expect_flows(Grouping& grouping, std::size_t turn, std::size_t rank) {
+  if (turn >= grouping.tables.size()) return;
+  std::vector<s4u::CommPtr>& expected = grouping.expected[turn % 2][rank];
+  for (std::size_t flow = 0; flow < grouping.tables[turn].incoming[rank]; ++flow)
+    expected.push_back(grouping.mailboxes[turn % 2][rank]->get_async<void>(&payload_));
 }
 
-void Replay::send_flows(std::size_t turn, std::size_t rank) {
-  if (turn >= tables_.size()) return;
-  const FlowTable& table = tables_[turn];
-  const auto exchange = static_cast<std::size_t>(graph_.tasks[exchange_tasks_[turn]].exchange);
-  const double units = kUnitsPerByte / graph_.exchanges[exchange].efficiency;
+void Replay::send_flows(const Grouping& grouping, std::size_t turn, std::size_t rank) {
+  if (turn >= grouping.tables.size()) return;
+  const FlowTable& table = grouping.tables[turn];
+  const double units = kUnitsPerByte / exchange_of(grouping.tasks[turn]).efficiency;
   for (std::size_t i = table.first[rank]; i < table.first[rank + 1]; ++i) {
     const Flow& flow = table.flows[i];
-    mailboxes_[turn % 2][index(flow.destination)]
+    grouping.mailboxes[turn % 2][index(flow.destination)]
         ->put_init(this, static_cast<std::uint64_t>(std::llround(flow.bytes.value * units)))
         ->detach();
   }
 }
 
-void Replay::await_flows(std::size_t turn, std::size_t rank) {
-  std::vector<s4u::CommPtr>& expected = expected_[turn % 2][rank];
+void Replay::await_flows(Grouping& grouping, std::size_t turn, std::size_t rank) {
+  std::vector<s4u::CommPtr>& expected = grouping.expected[turn % 2][rank];
   for (const s4u::CommPtr& flow : expected) flow->wait();
   expected.clear();
 }

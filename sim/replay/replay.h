@@ -20,15 +20,19 @@ struct Interval {
 
 // When each task ran on each rank: intervals[task * ranks + rank]. For an exchange, start is when
 // the rank began to send, end when everything meant for it had arrived; between its last own byte
-// and the end it waits. `ready` is when the last rank had started the exchange, so end - ready is
-// the exchange's own time and the rest is waiting.
+// and the end it waits. `ready` is when the last rank of its group had started the exchange, so
+// end - ready is the exchange's own time and the rest is waiting.
 struct Timeline {
   int ranks = 0;
   std::vector<Interval> intervals;
-  std::vector<Seconds> ready;  // by task; zero for compute tasks
+  std::vector<Seconds> ready;  // likewise; zero for compute tasks
   Seconds makespan{};
-  const Interval& at(std::size_t task, int rank) const {
-    return intervals[task * static_cast<std::size_t>(ranks) + static_cast<std::size_t>(rank)];
+  const Interval& at(std::size_t task, int rank) const { return intervals[place(task, rank)]; }
+  Seconds ready_at(std::size_t task, int rank) const { return ready[place(task, rank)]; }
+
+ private:
+  std::size_t place(std::size_t task, int rank) const {
+    return task * static_cast<std::size_t>(ranks) + static_cast<std::size_t>(rank);
   }
 };
 
@@ -43,7 +47,7 @@ Timeline replay(const StepGraph& graph, const Cluster& cluster, Fidelity fidelit
 // - token copies of the layers' loads = what the routing implies, and on each rank what dispatch
 //   brought or kept and combine sends or keeps
 // - tasks of a rank follow one another, last as long as their cost says, and an exchange ends on no
-//   rank before all have started it
+//   rank before all of its group have started it
 // - no link, port or bisection carries bytes faster than its bandwidth
 struct CheckReport {
   std::vector<std::string> passed;  // one sentence each, with counts

@@ -39,10 +39,18 @@ void check_exchange(const Exchange& exchange,
          "fixed time must be finite, not negative");
   expect(exchange.efficiency > 0 && exchange.efficiency <= 1, where,
          "efficiency must be in (0, 1]");
-  for (const Flow& flow : exchange.flows)
+  expect(exchange.group_ranks >= 0 && (exchange.group_ranks == 0 ||
+                                       ranks % static_cast<std::size_t>(exchange.group_ranks) == 0),
+         where, "ranks of a group must divide the step's");
+  const std::size_t of_group =
+      exchange.group_ranks > 0 ? static_cast<std::size_t>(exchange.group_ranks) : ranks;
+  for (const Flow& flow : exchange.flows) {
     expect(index(flow.source) < ranks && index(flow.destination) < ranks &&
                std::isfinite(flow.bytes.value) && flow.bytes.value >= 0,
            where, "flows must join ranks of the step and carry finite bytes");
+    expect(index(flow.source) / of_group == index(flow.destination) / of_group, where,
+           "flows must stay within a group of ranks");
+  }
 }
 
 }  // namespace

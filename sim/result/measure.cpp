@@ -1,5 +1,5 @@
 // Accumulates steps: the critical path is walked from the step's end backwards, from each exchange
-// to the rank that entered it last, so its parts sum to the step time exactly.
+// to the rank of the group that entered it last, so its parts sum to the step time exactly.
 #include "sim/result/measure.h"
 
 #include <algorithm>
@@ -12,19 +12,20 @@ constexpr std::size_t kKinds = static_cast<std::size_t>(TaskKind::head) + 1;
 
 std::size_t kind_index(TaskKind kind) { return static_cast<std::size_t>(kind); }
 
-// The rank that entered the exchange last; the lowest on ties.
-int last_to_start(const Timeline& timeline, std::size_t task) {
-  int last = 0;
-  for (int rank = 1; rank < timeline.ranks; ++rank) {
-    if (timeline.at(task, rank).start > timeline.at(task, last).start) last = rank;
+// The one of ranks first .. last - 1 that entered the exchange last; the lowest on ties.
+int last_to_start(const Timeline& timeline, std::size_t task, int first, int last) {
+  int late = first;
+  for (int rank = first + 1; rank < last; ++rank) {
+    if (timeline.at(task, rank).start > timeline.at(task, late).start) late = rank;
   }
-  return last;
+  return late;
 }
 
-double mean_of(const Timeline& timeline, std::size_t task, Seconds Interval::*field) {
-  double sum = 0;
-  for (int rank = 0; rank < timeline.ranks; ++rank) sum += (timeline.at(task, rank).*field).count();
-  return sum / timeline.ranks;
+// Time of a task itself, without waiting for others.
+double own_seconds(const StepGraph& graph, const Timeline& timeline, std::size_t task, int rank) {
+  const Interval& interval = timeline.at(task, rank);
+  const bool exchange = is_exchange(graph.tasks[task].kind);
+  return (interval.end - (exchange ? timeline.ready_at(task, rank) : interval.start)).count();
 }
 
 double& layer_part(LayerResult& layer, TaskKind kind) {
@@ -83,14 +84,15 @@ void Measurement::walk_critical_path(const StepGraph& graph, const Timeline& tim
   }
   for (std::size_t i = graph.tasks.size(); i-- > 0;) {
     const Task& task = graph.tasks[i];
-    const Interval& interval = timeline.at(i, rank);
     const bool exchange = is_exchange(task.kind);
-    const double seconds = (interval.end - (exchange ? timeline.ready[i] : interval.start)).count();
+    const double seconds = own_seconds(graph, timeline, i, rank);
     seconds_by_kind_[kind_index(task.kind)] += seconds;
     if (exchange) exchange_seconds_ += seconds;
     if (task.layer >= 0)
       layer_part(layers_[static_cast<std::size_t>(task.layer)], task.kind) += seconds;
-    if (exchange) rank = last_to_start(timeline, i);
+    if (!exchange) continue;
+    const int size = graph.group_ranks(i), first = rank / size * size;
+    rank = last_to_start(timeline, i, first, first + size);
   }
 }
 
@@ -98,14 +100,14 @@ void Measurement::add_ranks(const StepGraph& graph, const Timeline& timeline) {
   for (int rank = 0; rank < timeline.ranks; ++rank) {
     RankResult& result = ranks_[static_cast<std::size_t>(rank)];
     for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
-      const Interval& interval = timeline.at(i, rank);
+      const double seconds = own_seconds(graph, timeline, i, rank);
       if (!is_exchange(graph.tasks[i].kind)) {
-        result.compute += (interval.end - interval.start).count();
+        result.compute += seconds;
         continue;
       }
       const Exchange& exchange = graph.exchanges[static_cast<std::size_t>(graph.tasks[i].exchange)];
-      result.exchange += (interval.end - timeline.ready[i]).count();
-      result.wait += (timeline.ready[i] - interval.start).count();
+      result.exchange += seconds;
+      result.wait += (timeline.ready_at(i, rank) - timeline.at(i, rank).start).count();
       result.sent += exchange.sent[static_cast<std::size_t>(rank)].value;
       result.received += exchange.received[static_cast<std::size_t>(rank)].value;
     }
@@ -118,28 +120,51 @@ void Measurement::add_ranks(const StepGraph& graph, const Timeline& timeline) {
   }
 }
 
-// A rank that enters an exchange late owes it to the tasks since the last exchange that took it
-// longer than the mean, and to when that last exchange let it go.
 void Measurement::add_delays(const StepGraph& graph, const Timeline& timeline) {
-  std::size_t segment_begin = 0;
+  std::vector<std::vector<int>> late(graph.tasks.size());
   for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
     if (!is_exchange(graph.tasks[i].kind)) continue;
-    const int late = last_to_start(timeline, i);
-    Delay& delay = delays_[static_cast<std::size_t>(late)];
-    delay.total += timeline.ready[i].count() - mean_of(timeline, i, &Interval::start);
-    for (std::size_t t = segment_begin; t < i; ++t) {
-      const Interval& interval = timeline.at(t, late);
-      const bool exchange = is_exchange(graph.tasks[t].kind);  // only the segment's first
-      const double mean = mean_of(timeline, t, &Interval::end) -
-                          (exchange ? 0 : mean_of(timeline, t, &Interval::start));
-      const double excess = interval.end.count() - (exchange ? 0 : interval.start.count()) - mean;
-      delay.by_kind[kind_index(graph.tasks[t].kind)] += excess;
-      if (graph.tasks[t].kind == TaskKind::expert_ffn && excess > delay.worst_expert_delay) {
-        delay.worst_expert_delay = excess;
-        delay.worst_layer = graph.tasks[t].layer;
-      }
+    const int size = graph.group_ranks(i);
+    for (int first = 0; first < graph.ranks; first += size) {
+      late[i].insert(late[i].end(), static_cast<std::size_t>(size),
+                     last_to_start(timeline, i, first, first + size));
+      add_delay(graph, timeline, late, i, first);
     }
-    segment_begin = i;
+  }
+}
+
+// The rank of a group that enters an exchange late owes it to what took its critical path longer
+// than the group's mean, back to where the critical paths of all the group's ranks meet: at the
+// last exchange, where that was between the same ranks or more.
+void Measurement::add_delay(const StepGraph& graph,
+                            const Timeline& timeline,
+                            const std::vector<std::vector<int>>& late,
+                            std::size_t task,
+                            int first) {
+  const auto size = static_cast<std::size_t>(graph.group_ranks(task));
+  const int last = late[task][static_cast<std::size_t>(first)];
+  const auto member = static_cast<std::size_t>(last - first);
+  Delay& delay = delays_[static_cast<std::size_t>(last)];
+  std::vector<int> path(size);  // of each rank of the group: the rank its critical path is on
+  std::iota(path.begin(), path.end(), first);
+  double waited = 0;
+  for (const int rank : path)
+    waited += (timeline.ready_at(task, rank) - timeline.at(task, rank).start).count();
+  delay.total += waited / static_cast<double>(size);
+  for (std::size_t t = task; t-- > 0;) {
+    const TaskKind kind = graph.tasks[t].kind;
+    double mean = 0;
+    for (const int rank : path)
+      mean += own_seconds(graph, timeline, t, rank) / static_cast<double>(size);
+    const double excess = own_seconds(graph, timeline, t, path[member]) - mean;
+    delay.by_kind[kind_index(kind)] += excess;
+    if (kind == TaskKind::expert_ffn && path[member] == last && excess > delay.worst_expert_delay) {
+      delay.worst_expert_delay = excess;
+      delay.worst_layer = graph.tasks[t].layer;
+    }
+    if (!is_exchange(kind)) continue;
+    for (int& rank : path) rank = late[t][static_cast<std::size_t>(rank)];
+    if (std::all_of(path.begin(), path.end(), [&](int rank) { return rank == path[0]; })) return;
   }
 }
 

@@ -30,6 +30,13 @@ class Measurement {
   void walk_critical_path(const StepGraph& graph, const Timeline& timeline);
   void add_ranks(const StepGraph& graph, const Timeline& timeline);
   void add_delays(const StepGraph& graph, const Timeline& timeline);
+  // Of the group whose first rank is `first`, at exchange `task`; `late` by task and rank: which
+  // rank of the rank's group entered the exchange last.
+  void add_delay(const StepGraph& graph,
+                 const Timeline& timeline,
+                 const std::vector<std::vector<int>>& late,
+                 std::size_t task,
+                 int first);
   void add_loads(const StepGraph& graph);
   void fill_metrics(PointResult& result) const;
   void fill_straggler(PointResult& result) const;

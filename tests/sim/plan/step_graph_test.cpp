@@ -61,7 +61,9 @@ TEST_CASE("tensor parallelism adds a reduce-scatter and an all-gather to every l
   for (const TaskKind kind : {tensor_reduce, tensor_gather}) {
     CHECK(first_of(graph, kind).sent[0] == Bytes(half));
     CHECK(first_of(graph, kind).received[1] == Bytes(half));
+    CHECK(first_of(graph, kind).group_ranks == 2);
   }
+  CHECK(first_of(graph, TaskKind::dispatch).group_ranks == 16);
 }
 
 TEST_CASE("an EP group of one rank exchanges nothing and computes every copy itself") {

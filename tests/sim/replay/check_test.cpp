@@ -138,19 +138,49 @@ TEST_CASE("check: a task lasts as long as its cost") {
 
 TEST_CASE("check: an exchange is ready when the last rank has started") {
   Step step;
-  step.timeline.ready[1] = Seconds(1e-3);
-  names(step.broken_law(), "but the last rank started");
+  step.timeline.ready[1 * 4 + 2] = Seconds(1e-3);
+  names(step.broken_law(), "rank 2 ready at 0.001 s, but the last rank of its group started");
 }
 
 TEST_CASE("check: no rank ends an exchange before all have started it") {
   Step step;
-  const Seconds early = step.timeline.ready[1] - Seconds(5e-4);
+  const Seconds early = step.timeline.ready_at(1, 2) - Seconds(5e-4);
   const Seconds shift = step.at(1, 2).end - early;
   step.at(1, 2).end = early;
   step.at(2, 2).start -= shift;
   step.at(2, 2).end -= shift;
   step.at(3, 2).start -= shift;
-  names(step.broken_law(), "before all had started");
+  names(step.broken_law(), "before all of its group had started");
+}
+
+// Ranks 0 and 1 exchange 50 ms before ranks 2 and 3.
+struct TwoGroups : Step {
+  TwoGroups() {
+    graph = {};
+    graph.ranks = 4;
+    add_compute(graph, TaskKind::attention, {1e-3, 2e-3, 52e-3, 51e-3});
+    add_exchange(graph, TaskKind::dispatch,
+                 exchange_of({flow_of(0, 1, 40e6), flow_of(3, 2, 40e6)}, cluster));
+    graph.exchanges[0].group_ranks = 2;
+    timeline = replay(graph, cluster, Fidelity::bound);
+  }
+};
+
+TEST_CASE("check: groups of ranks are each ready when their own last rank has started") {
+  TwoGroups step;
+  CHECK(step.broken_law() == "none");
+  step.timeline.ready[1 * 4 + 0] = Seconds(52e-3);
+  names(step.broken_law(), "before all of its group had started");
+  step.timeline.ready[1 * 4 + 0] = Seconds(1e-3);
+  names(step.broken_law(), "but the last rank of its group started at 0.002");
+}
+
+TEST_CASE("check: a link has only its own group's time to carry the group's bytes") {
+  TwoGroups step;
+  step.graph.exchanges[0].port_bound = Seconds(0);
+  // 40 MB at a hundredth of 400 GB/s take 10 ms: they fit the pool's 50 ms, not the group's.
+  for (Link& link : step.cluster.fabric.links) link.bandwidth = link.bandwidth / 100;
+  names(step.broken_law(), "but link \"");
 }
 
 TEST_CASE("check: the makespan is the end of the last task") {

@@ -150,9 +150,9 @@ TEST_CASE("rank 0 slow in attention, rank 1 in experts: the delays add") {
   add_exchange(graph, TaskKind::combine, exchange);
   const Timeline timeline = replay(graph, cluster, Fidelity::bound);
   CHECK(timeline.makespan.count() == exactly(5e-3 + 1e-3 + 7e-3 + 1e-3));
-  CHECK(timeline.ready[1].count() == exactly(5e-3));
+  CHECK(timeline.ready_at(1, 0).count() == exactly(5e-3));
   CHECK(timeline.at(1, 1).start.count() == exactly(1e-3));
-  CHECK(timeline.ready[3].count() == exactly(5e-3 + 1e-3 + 7e-3));
+  CHECK(timeline.ready_at(3, 0).count() == exactly(5e-3 + 1e-3 + 7e-3));
 }
 
 TEST_CASE("with flows, an early sender's bytes move while the others still compute") {
@@ -165,7 +165,7 @@ TEST_CASE("with flows, an early sender's bytes move while the others still compu
   add_compute(graph, TaskKind::expert_ffn, {1e-3, 1e-3, 1e-3});
   add_exchange(graph, TaskKind::combine, exchange_of({flow_of(2, 0, 50e6)}, cluster));
   const Timeline timeline = replay(graph, cluster, Fidelity::flows);
-  CHECK(timeline.ready[1].count() == exactly(4e-3));
+  CHECK(timeline.ready_at(1, 0).count() == exactly(4e-3));
   CHECK(end_of(timeline, 1, 2) == exactly(4e-3 + 1e-3));  // 100 MB came before 4 ms, 50 MB after
   CHECK(end_of(timeline, 1, 0) == exactly(4e-3));         // a count from every rank, no bytes
   CHECK(end_of(timeline, 3, 0) == exactly(4e-3 + 1e-3 + 1e-3 + 1e-3));
@@ -182,7 +182,7 @@ TEST_CASE("tasks between two exchanges follow one another on each rank") {
   const Timeline timeline = replay(graph, cluster, Fidelity::bound);
   CHECK(timeline.at(1, 0).start.count() == exactly(1e-3));
   CHECK(timeline.at(1, 1).start.count() == exactly(2e-3));
-  CHECK(timeline.ready[2].count() == exactly(4e-3));
+  CHECK(timeline.ready_at(2, 0).count() == exactly(4e-3));
   CHECK(end_of(timeline, 3, 0) == exactly(4e-3 + 1e-3));  // nothing comes to rank 0
   CHECK(end_of(timeline, 3, 1) == exactly(4e-3 + 1e-3 + 1e-3));
 }

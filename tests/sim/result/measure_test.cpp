@@ -11,59 +11,60 @@ using namespace moesim;
 
 namespace {
 
-struct HandMade {
+// A step put together task by task, with the times its replay found.
+struct Timed {
   Cluster cluster;
   MoeModel model;
   ShardingPlan plan;
   StepGraph graph;
   Timeline timeline;
 
-  HandMade() {
-    cluster.fabric.ranks = 2;
-    cluster.fabric.ranks_per_node = 2;
+  Timed(int ranks, double makespan) {
+    cluster.fabric.ranks = cluster.fabric.ranks_per_node = graph.ranks = timeline.ranks = ranks;
     cluster.fabric.links = {{"a", LinkTier::nic, BytesPerSecond(100), Seconds(0)},
                             {"b", LinkTier::nic, BytesPerSecond(100), Seconds(0)}};
     model.layers.resize(1);
-    plan.parallelism = {2, 2, 1};
-    plan.placement = {{{LogicalExpert{0}, LogicalExpert{1}, LogicalExpert{2}, LogicalExpert{3}},
-                       {Rank{0}, Rank{0}, Rank{1}, Rank{1}}}};
-    graph.ranks = 2;
+    plan.parallelism = {ranks, ranks, 1};
     graph.tokens = 20;
-    add_compute(TaskKind::attention, {1, 3}, {0, 0});
-    add_exchange(TaskKind::dispatch, {1, 3}, 3, 4);
-    add_compute(TaskKind::expert_ffn, {5, 1}, {4, 4});
-    add_exchange(TaskKind::combine, {9, 5}, 9, 10);
-    graph.loads = {{0, 0, {10, 40, 6, 4}, {50, 10}}};
-    timeline.ranks = 2;
-    timeline.makespan = Seconds(10);
+    timeline.makespan = Seconds(makespan);
+  }
+
+  Task task_of(TaskKind kind, Basis basis) const {
+    Task task;
+    task.kind = kind;
+    task.layer = 0;
+    task.basis = basis;
+    return task;
   }
 
   void add_compute(TaskKind kind, std::vector<double> durations, std::vector<double> starts) {
-    Task task;
-    task.kind = kind;
-    task.layer = 0;
-    task.basis = Basis::calibrated;
-    for (std::size_t rank = 0; rank < 2; ++rank) {
+    Task task = task_of(kind, Basis::calibrated);
+    for (std::size_t rank = 0; rank < durations.size(); ++rank) {
       task.by_rank.push_back(Seconds(durations[rank]));
       timeline.intervals.push_back(
           {Seconds(starts[rank]), Seconds(starts[rank] + durations[rank])});
+      timeline.ready.push_back(Seconds(0));
     }
-    timeline.ready.push_back(Seconds(0));
     graph.tasks.push_back(task);
   }
 
-  void add_exchange(TaskKind kind, std::vector<double> starts, double ready, double end) {
-    Task task;
-    task.kind = kind;
-    task.layer = 0;
-    task.basis = Basis::datasheet;
+  // `ready` and `ends` by group of `group_ranks`.
+  void add_exchange(TaskKind kind,
+                    std::vector<double> starts,
+                    std::size_t group_ranks,
+                    std::vector<double> ready,
+                    std::vector<double> ends) {
+    Task task = task_of(kind, Basis::datasheet);
     task.exchange = static_cast<int>(graph.exchanges.size());
     Exchange exchange;
-    exchange.sent = {Bytes(30), Bytes(20)};
-    exchange.received = {Bytes(20), Bytes(30)};
+    exchange.group_ranks = static_cast<int>(group_ranks);
     exchange.link_bytes = {Bytes(30), Bytes(0)};
-    for (const double start : starts) timeline.intervals.push_back({Seconds(start), Seconds(end)});
-    timeline.ready.push_back(Seconds(ready));
+    for (std::size_t rank = 0; rank < starts.size(); ++rank) {
+      exchange.sent.push_back(Bytes(rank == 0 ? 30 : 20));
+      exchange.received.push_back(Bytes(rank == 0 ? 20 : 30));
+      timeline.intervals.push_back({Seconds(starts[rank]), Seconds(ends[rank / group_ranks])});
+      timeline.ready.push_back(Seconds(ready[rank / group_ranks]));
+    }
     graph.tasks.push_back(task);
     graph.exchanges.push_back(exchange);
   }
@@ -75,6 +76,33 @@ struct HandMade {
     PointResult result;
     measurement.fill(result);
     return result;
+  }
+};
+
+struct HandMade : Timed {
+  HandMade() : Timed(2, 10) {
+    plan.placement = {{{LogicalExpert{0}, LogicalExpert{1}, LogicalExpert{2}, LogicalExpert{3}},
+                       {Rank{0}, Rank{0}, Rank{1}, Rank{1}}}};
+    add_compute(TaskKind::attention, {1, 3}, {0, 0});
+    add_exchange(TaskKind::dispatch, {1, 3}, 2, {3}, {4});
+    add_compute(TaskKind::expert_ffn, {5, 1}, {4, 4});
+    add_exchange(TaskKind::combine, {9, 5}, 2, {9}, {10});
+    graph.loads = {{0, 0, {10, 40, 6, 4}, {50, 10}}};
+  }
+};
+
+// Two EP groups: rank 1 is late into the dispatch of ranks 0 and 1, the others need longer in all.
+//   rank 0: attention 0-1, waits to 6, dispatch 6-7, experts 7-8, combine 8-9, waits to 10
+//   rank 1: attention 0-6,             dispatch 6-7, experts 7-8, combine 8-9, waits to 10
+//   rank 2: attention 0-3, waits to 5, dispatch 5-6, experts 6-8, waits to 9, combine 9-10
+//   rank 3: attention 0-5,             dispatch 5-6, experts 6-9,             combine 9-10
+struct TwoGroups : Timed {
+  TwoGroups() : Timed(4, 10) {
+    plan.parallelism = {4, 2, 1};
+    add_compute(TaskKind::attention, {1, 6, 3, 5}, {0, 0, 0, 0});
+    add_exchange(TaskKind::dispatch, {1, 6, 3, 5}, 2, {6, 5}, {7, 6});
+    add_compute(TaskKind::expert_ffn, {1, 1, 2, 3}, {7, 7, 6, 6});
+    add_exchange(TaskKind::combine, {8, 8, 8, 9}, 2, {8, 9}, {9, 10});
   }
 };
 
@@ -133,4 +161,36 @@ TEST_CASE("Balancedness, throughput and links follow from the sums") {
   CHECK(result.links[0].utilisation == doctest::Approx(60.0 / 100 / 10));
   CHECK(result.links[0].busy_share == doctest::Approx(60.0 / 100 / 2));
   CHECK(result.expert_load[0][1] == 80);
+}
+
+TEST_CASE("The critical path stays in its group of ranks, and a group waits for its own only") {
+  const PointResult result = TwoGroups().measured();
+  const std::map<std::string, double> parts(result.breakdown.begin(), result.breakdown.end());
+  CHECK(parts.at(to_text(TaskKind::attention)) == doctest::Approx(5));  // of rank 3, not rank 1's 6
+  CHECK(parts.at(to_text(TaskKind::expert_ffn)) == doctest::Approx(3));
+  CHECK(find_metric(result, "exchanges")->value == doctest::Approx(2));
+  CHECK(find_metric(result, "step_time")->value == doctest::Approx(10));
+  const double waits[] = {5 + 1, 1, 2 + 1, 0};
+  for (std::size_t rank = 0; rank < 4; ++rank) {
+    const RankResult& one = result.ranks_detail[rank];
+    CHECK(one.wait == doctest::Approx(waits[rank]));
+    CHECK(one.compute + one.exchange + one.wait == doctest::Approx(10));
+  }
+  // Rank 1 enters dispatch 6 - 3.5 s after its group's mean; rank 3 dispatch 5 - 4 and combine
+  // 9 - 8.5 s.
+  CHECK(result.straggler == 1);
+  CHECK(result.straggler_cause == "attention is 100 % of its delay");
+}
+
+// Attention makes ranks 2 and 3 late together. Their reduce-scatter waits for no one, and a second
+// later they are late into the dispatch of all.
+TEST_CASE("A group's late exchange is put down to what made the group late") {
+  Timed step(4, 8);
+  step.plan.parallelism = {4, 4, 2};
+  step.add_compute(TaskKind::attention, {2, 2, 6, 6}, {0, 0, 0, 0});
+  step.add_exchange(TaskKind::tensor_reduce, {2, 2, 6, 6}, 2, {2, 6}, {3, 7});
+  step.add_exchange(TaskKind::dispatch, {3, 3, 7, 7}, 4, {7}, {8});
+  const PointResult result = step.measured();
+  CHECK(result.straggler == 2);
+  CHECK(result.straggler_cause == "attention is 100 % of its delay");
 }
