@@ -11,6 +11,7 @@
 #include <string>
 
 #include "sim/io/files.h"
+#include "tests/temporary_folder.h"
 
 namespace moesim::test {
 
@@ -34,26 +35,6 @@ inline Outcome run_command(const std::string& line) {
 inline Outcome run_program(const std::string& arguments, const std::string& prefix = "") {
   return run_command(prefix + MOESIM_PROGRAM + " " + arguments + " 2>&1 </dev/null");
 }
-
-// A folder under the system's temporary one, removed at the end.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    static std::atomic<int> count{0};
-    path_ = std::filesystem::temp_directory_path() /
-            ("moesim_test_" + std::to_string(::getpid()) + "_" + std::to_string(count++));
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path_); }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  std::string path() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 inline const std::string kFirstRun = std::string(MOESIM_SOURCE_DIR) + "/scenarios/first_run.json";
 

@@ -13,7 +13,7 @@ using Change = std::function<void(LooseCheckpoint&)>;
 const std::vector<std::int32_t> kTokens{47, 4, 25, 54, 3, 19, 23, 39, 28, 57, 14, 63};
 
 ForwardOutput run_changed(const std::string& golden, const Change& change) {
-  const TestFolder folder;
+  const test::TemporaryFolder folder;
   LooseCheckpoint checkpoint(golden);
   change(checkpoint);
   checkpoint.write(folder.path());
@@ -74,7 +74,7 @@ TEST_CASE("a prompt longer than one piece decodes to the same as it prefills") {
 }
 
 TEST_CASE("two shards with an index give the same bits as one file") {
-  const TestFolder folder;
+  const test::TemporaryFolder folder;
   const LooseCheckpoint checkpoint("deepseek_v3");
   const auto in_first = [](const std::string& name) { return name.size() % 2 == 0; };
   nlohmann::json index;
@@ -130,7 +130,7 @@ TEST_CASE("a missing tensor is named with the file it should be in") {
       "mixtral",
       [](LooseCheckpoint& c) { c.tensors.erase("model.layers.1.self_attn.k_proj.weight"); },
       {"model.safetensors", "model.layers.1.self_attn.k_proj.weight is missing", "[16, 32]"});
-  const TestFolder empty;
+  const test::TemporaryFolder empty;
   LooseCheckpoint("mixtral").write_config(empty.path());
   CHECK(input_error_of([&] { ForwardModel{empty.path()}; }).find("neither model.safetensors") !=
         std::string::npos);
@@ -176,7 +176,7 @@ TEST_CASE("a tensor stored in a type that is not implemented is refused") {
 }
 
 TEST_CASE("a truncated model file is refused") {
-  const TestFolder folder;
+  const test::TemporaryFolder folder;
   LooseCheckpoint("olmoe").write(folder.path());
   const std::string path = folder.path() + "/model.safetensors";
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 100);

@@ -17,6 +17,7 @@
 #include "sim/core/error.h"
 #include "sim/io/files.h"
 #include "sim/io/safetensors.h"
+#include "tests/temporary_folder.h"
 #include "workloads/forward/forward.h"
 
 namespace moesim {
@@ -50,23 +51,6 @@ inline std::string input_error_of(const std::function<void()>& action) {
   }
   return "no InputError";
 }
-
-// A folder that lasts as long as the object.
-class TestFolder {
- public:
-  TestFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "moesim_XXXXXX").string();
-    if (mkdtemp(pattern.data()) == nullptr) throw MachineError("no temporary folder");
-    path_ = pattern;
-  }
-  ~TestFolder() { std::filesystem::remove_all(path_); }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 // A golden model taken apart, to be changed and written again.
 struct LooseCheckpoint {

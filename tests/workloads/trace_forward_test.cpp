@@ -65,7 +65,7 @@ TEST_CASE("decoding instead of prefilling gives the same experts") {
 }
 
 TEST_CASE("texts are read as bytes, by sorted domain") {
-  const TestFolder folder;
+  const test::TemporaryFolder folder;
   write_file(folder.path() + "/prose.txt", "a\n");
   write_file(folder.path() + "/code.txt", "\xC3\xA9");
   write_file(folder.path() + "/notes.md", "not a domain");
@@ -79,7 +79,7 @@ TEST_CASE("texts are read as bytes, by sorted domain") {
 }
 
 TEST_CASE("texts and trace requests that cannot be read are refused") {
-  const TestFolder folder;
+  const test::TemporaryFolder folder;
   const auto refusal = [&](const std::string& path, int vocabulary) {
     return input_error_of([&] { read_texts(path, vocabulary); });
   };

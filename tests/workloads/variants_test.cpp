@@ -13,7 +13,7 @@ const std::vector<std::int32_t> kTokens{5, 61, 0, 17, 33, 2, 48, 9};
 
 ForwardOutput run_changed(const std::string& golden,
                           const std::function<void(LooseCheckpoint&)>& change) {
-  const TestFolder folder;
+  const test::TemporaryFolder folder;
   LooseCheckpoint checkpoint(golden);
   change(checkpoint);
   checkpoint.write(folder.path());

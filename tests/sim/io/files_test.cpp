@@ -11,37 +11,25 @@
 #include <stdexcept>
 
 #include "sim/core/error.h"
+#include "tests/temporary_folder.h"
 
 using namespace moesim;
+using moesim::test::TemporaryFolder;
 namespace fs = std::filesystem;
 
-namespace {
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("moesim_files_" + std::to_string(::getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::size_t files() const {
-    return static_cast<std::size_t>(
-        std::distance(fs::directory_iterator(path), fs::directory_iterator()));
-  }
-};
-
-}  // namespace
-
 TEST_CASE("A written file is read back whole") {
-  const Folder folder;
-  const std::string path = folder.path / "a.txt";
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.txt";
   write_file(path, "hello");
   CHECK(read_text_file(path) == "hello");
   write_file(path, "again");
   CHECK(read_text_file(path) == "again");
-  CHECK(folder.files() == 1);
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("A write that fails half-way leaves the old file and nothing else") {
-  const Folder folder;
-  const std::string path = folder.path / "a.txt";
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.txt";
   write_file(path, "old");
   CHECK_THROWS_AS(write_file(path,
                              [](const Sink& sink) {
@@ -50,29 +38,29 @@ TEST_CASE("A write that fails half-way leaves the old file and nothing else") {
                              }),
                   MachineError);
   CHECK(read_text_file(path) == "old");
-  CHECK(folder.files() == 1);
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("A disk that fills while writing is reported and nothing half-written stays") {
   // A limit on the file size stands in for the full disk: write() fails in the middle in the same
   // way.
-  const Folder folder;
+  const TemporaryFolder folder;
   rlimit before{};
   getrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, SIG_IGN);
   const rlimit small{1000, before.rlim_max};
   setrlimit(RLIMIT_FSIZE, &small);
-  CHECK_THROWS_AS(write_file(folder.path / "a.txt", std::string(4096, 'x')), MachineError);
+  CHECK_THROWS_AS(write_file(folder / "a.txt", std::string(4096, 'x')), MachineError);
   setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, SIG_DFL);
-  CHECK(folder.files() == 0);
+  CHECK(folder.entries() == 0);
 }
 
 TEST_CASE("A process killed while it writes leaves the old file and nothing else") {
-  const Folder folder;
-  const std::string path = folder.path / "a.txt";
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.txt";
   write_file(path, "old");
-  const int unnamed = ::open(folder.path.c_str(), O_TMPFILE | O_WRONLY, 0600);
+  const int unnamed = ::open(folder.path().c_str(), O_TMPFILE | O_WRONLY, 0600);
   if (unnamed < 0) {
     MESSAGE("the file system here knows no O_TMPFILE: a killed process leaves its temporary file");
     return;
@@ -89,7 +77,7 @@ TEST_CASE("A process killed while it writes leaves the old file and nothing else
   ::waitpid(child, &status, 0);
   CHECK(WIFSIGNALED(status));
   CHECK(read_text_file(path) == "old");
-  CHECK(folder.files() == 1);
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("A folder that does not exist is reported, not made") {

@@ -21,7 +21,7 @@ std::span<const std::byte> bytes_of(const std::vector<T>& values) {
 // A file of this header and `data_bytes` zero bytes; `length` is what the file claims of its
 // header.
 std::string refusal_of(const std::string& header, std::size_t data_bytes, std::uint64_t length) {
-  const TestFolder folder;
+  const test::TemporaryFolder folder;
   const std::string path = folder.path() + "/t.safetensors";
   std::string content(8, '\0');
   for (std::size_t i = 0; i < 8; ++i) content[i] = static_cast<char>(length >> (8 * i));
@@ -41,7 +41,7 @@ void check_contains(const std::string& text, const std::vector<std::string>& par
 }
 
 TEST_CASE("tensors and metadata come back as written, in order and aligned") {
-  const TestFolder folder;
+  const test::TemporaryFolder folder;
   const std::string path = folder.path() + "/t.safetensors";
   const std::vector<float> f{1.5F, -2, 3, 4, 5, 6};
   const std::vector<std::uint16_t> u{7, 0xFFFF};
@@ -83,7 +83,7 @@ TEST_CASE("every element type has its size and name") {
 }
 
 TEST_CASE("a file that is cut short is refused with the byte where it ends") {
-  const TestFolder folder;
+  const test::TemporaryFolder folder;
   const std::string path = folder.path() + "/t.safetensors";
   const std::vector<float> values(100, 1.0F);
   write_safetensors(path, {{"w", Dtype::f32, {100}, bytes_of(values)}}, {});

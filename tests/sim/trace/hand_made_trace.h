@@ -7,6 +7,7 @@
 #include <string>
 
 #include "sim/trace/routing_trace.h"
+#include "tests/temporary_folder.h"
 
 namespace moesim {
 
@@ -29,24 +30,5 @@ inline TraceColumns hand_made_columns() {
   columns.phase = {0, 0, 0, 0, 1, 1};
   return columns;
 }
-
-class TestFolder {
- public:
-  explicit TestFolder(const std::string& name)
-      : path_(std::filesystem::temp_directory_path() /
-              ("moesim-" + name + "-" + std::to_string(::getpid()))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~TestFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  TestFolder(const TestFolder&) = delete;
-  TestFolder& operator=(const TestFolder&) = delete;
-  std::string file(const std::string& name) const { return (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 }  // namespace moesim

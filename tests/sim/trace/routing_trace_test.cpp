@@ -60,30 +60,30 @@ struct FileParts {
 };
 
 std::string refusal_of_file(const std::function<void(FileParts&)>& change, bool verify = false) {
-  const TestFolder folder("trace-lies");
-  write_trace(folder.file("good"), make_trace(hand_made_columns()));
-  const SafetensorsFile good(folder.file("good"));
+  const test::TemporaryFolder folder;
+  write_trace(folder / "good", make_trace(hand_made_columns()));
+  const SafetensorsFile good(folder / "good");
   FileParts parts;
   // Wide elements first, as the format wants it.
   for (const char* name : {"request", "position", "step", "experts", "weights", "domain", "phase"})
     parts.tensors.push_back(*good.find(name));
   parts.metadata = good.metadata();
   change(parts);
-  write_safetensors(folder.file("bad"), parts.tensors, parts.metadata);
-  const std::string message = message_of([&] { open_trace(folder.file("bad"), verify); });
-  check_contains(message, folder.file("bad"));
+  write_safetensors(folder / "bad", parts.tensors, parts.metadata);
+  const std::string message = message_of([&] { open_trace(folder / "bad", verify); });
+  check_contains(message, folder / "bad");
   return message;
 }
 
 }  // namespace
 
 TEST_CASE("a written trace is read back column by column") {
-  const TestFolder folder("trace-round");
+  const test::TemporaryFolder folder;
   TraceColumns columns = hand_made_columns();
   columns.source_rank = {0, 0, 1, 1, 2, 2};
   const RoutingTrace made = make_trace(columns);
-  write_trace(folder.file("t.safetensors"), made);
-  const RoutingTrace read = open_trace(folder.file("t.safetensors"), true);
+  write_trace(folder / "t.safetensors", made);
+  const RoutingTrace read = open_trace(folder / "t.safetensors", true);
 
   CHECK(read.header.model == "hand");
   CHECK(read.header.experts == 4);
@@ -104,17 +104,17 @@ TEST_CASE("a written trace is read back column by column") {
 }
 
 TEST_CASE("weights and source ranks may be left out") {
-  const TestFolder folder("trace-optional");
+  const test::TemporaryFolder folder;
   TraceColumns columns = hand_made_columns();
   columns.weights.clear();
-  write_trace(folder.file("t"), make_trace(columns));
-  const RoutingTrace read = open_trace(folder.file("t"), true);
+  write_trace(folder / "t", make_trace(columns));
+  const RoutingTrace read = open_trace(folder / "t", true);
   CHECK(read.weights.empty());
   CHECK(read.source_rank.empty());
 }
 
 TEST_CASE("a trace's identity is the SHA-256 of its columns in file order") {
-  const TestFolder folder("trace-hash");
+  const test::TemporaryFolder folder;
   const TraceColumns columns = hand_made_columns();
   Sha256 hash;
   for (const auto* column : {&columns.request, &columns.position, &columns.step})
@@ -126,8 +126,8 @@ TEST_CASE("a trace's identity is the SHA-256 of its columns in file order") {
   const std::string expected = hash.hex();
   const RoutingTrace made = make_trace(columns);
   CHECK(made.header.data_sha256 == expected);
-  write_trace(folder.file("t"), made);
-  CHECK(open_trace(folder.file("t")).header.data_sha256 == expected);
+  write_trace(folder / "t", made);
+  CHECK(open_trace(folder / "t").header.data_sha256 == expected);
 
   TraceColumns other = columns;
   other.experts[0] = 3;
@@ -135,7 +135,7 @@ TEST_CASE("a trace's identity is the SHA-256 of its columns in file order") {
 }
 
 TEST_CASE("a trace file is mapped, not copied") {
-  const TestFolder folder("trace-map");
+  const test::TemporaryFolder folder;
   constexpr std::size_t kTokens = 200'000;  // x 2 layers x 8 ids x 2 bytes = 6.4 MB of ids
   {
     TraceColumns columns;
@@ -146,10 +146,10 @@ TEST_CASE("a trace file is mapped, not copied") {
       column->assign(kTokens, 0);
     columns.domain.assign(kTokens, 0);
     columns.phase.assign(kTokens, 0);
-    write_trace(folder.file("t"), make_trace(std::move(columns)));
+    write_trace(folder / "t", make_trace(std::move(columns)));
   }
   const long before = anonymous_kilobytes();
-  const RoutingTrace trace = open_trace(folder.file("t"), true);
+  const RoutingTrace trace = open_trace(folder / "t", true);
   REQUIRE(before > 0);
   CHECK(trace.tokens() == kTokens);
 #ifndef MOESIM_SANITIZE  // shadow memory is anonymous
@@ -158,45 +158,45 @@ TEST_CASE("a trace file is mapped, not copied") {
 }
 
 TEST_CASE("a trace outlives its file's name") {
-  const TestFolder folder("trace-owner");
-  write_trace(folder.file("t"), make_trace(hand_made_columns()));
-  const RoutingTrace trace = open_trace(folder.file("t"));
+  const test::TemporaryFolder folder;
+  write_trace(folder / "t", make_trace(hand_made_columns()));
+  const RoutingTrace trace = open_trace(folder / "t");
   const RoutingTrace copy = trace;
-  std::filesystem::remove(folder.file("t"));
+  std::filesystem::remove(folder / "t");
   CHECK(copy.choice(4, 0)[0] == 3);
 }
 
 TEST_CASE("an expert id beyond the experts is refused with row, layer and byte on verify") {
-  const TestFolder folder("trace-id");
-  write_trace(folder.file("t"), make_trace(hand_made_columns()));
-  std::string bytes = read_text_file(folder.file("t"));
+  const test::TemporaryFolder folder;
+  write_trace(folder / "t", make_trace(hand_made_columns()));
+  std::string bytes = read_text_file(folder / "t");
   std::uint64_t header = 0;
   std::memcpy(&header, bytes.data(), 8);
   // 3 i32 columns of 6 tokens, then ids: row 2, layer 3 (index 1), second choice = id 2x4 + 3.
   const std::size_t offset = 8 + header + 3 * 6 * 4 + 11 * 2;
   bytes[offset] = 4;
-  write_file(folder.file("t"), bytes);
-  const std::string message = message_of([&] { open_trace(folder.file("t"), true); });
+  write_file(folder / "t", bytes);
+  const std::string message = message_of([&] { open_trace(folder / "t", true); });
   check_contains(message, "tensor experts, token row 2, byte " + std::to_string(offset));
   check_contains(message, "expert 4 in layer 3, allowed: 0 to 3");
-  CHECK_NOTHROW(open_trace(folder.file("t"), false));
+  CHECK_NOTHROW(open_trace(folder / "t", false));
 }
 
 TEST_CASE("a changed byte is found by the SHA-256 on verify") {
-  const TestFolder folder("trace-sha");
-  write_trace(folder.file("t"), make_trace(hand_made_columns()));
-  std::string bytes = read_text_file(folder.file("t"));
+  const test::TemporaryFolder folder;
+  write_trace(folder / "t", make_trace(hand_made_columns()));
+  std::string bytes = read_text_file(folder / "t");
   bytes[bytes.size() - 1] = 0;  // the last token's phase: 1 before, 0 is lawful too
-  write_file(folder.file("t"), bytes);
-  check_contains(message_of([&] { open_trace(folder.file("t"), true); }), "the file was changed");
+  write_file(folder / "t", bytes);
+  check_contains(message_of([&] { open_trace(folder / "t", true); }), "the file was changed");
 }
 
 TEST_CASE("a truncated trace file is refused") {
-  const TestFolder folder("trace-cut");
-  write_trace(folder.file("t"), make_trace(hand_made_columns()));
-  const std::string bytes = read_text_file(folder.file("t"));
-  write_file(folder.file("t"), std::string_view(bytes).substr(0, bytes.size() - 5));
-  check_contains(message_of([&] { open_trace(folder.file("t")); }), "truncated");
+  const test::TemporaryFolder folder;
+  write_trace(folder / "t", make_trace(hand_made_columns()));
+  const std::string bytes = read_text_file(folder / "t");
+  write_file(folder / "t", std::string_view(bytes).substr(0, bytes.size() - 5));
+  check_contains(message_of([&] { open_trace(folder / "t"); }), "truncated");
 }
 
 TEST_CASE("a file that is no trace, or whose tensors lie, is refused by tensor") {
