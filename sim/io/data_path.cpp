@@ -1,4 +1,4 @@
-// Where the project's data lies; apart from files.cpp because the two folders are compiled in.
+// Where the project's data lies; apart from files.cpp because the source folder is compiled in.
 #include <cstdlib>
 #include <filesystem>
 
@@ -7,11 +7,22 @@
 
 namespace moesim {
 
+namespace {
+
+// <prefix>/share/moesim beside <prefix>/bin/moesim, wherever the prefix was moved.
+std::string installed_folder() {
+  std::error_code unknown;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  return (program.parent_path().parent_path() / "share/moesim").string();
+}
+
+}  // namespace
+
 std::string data_path(const std::string& relative) {
   std::string tried;
   const char* configured = std::getenv("MOESIM_DATA");
   for (const std::string root :
-       {configured == nullptr ? "" : configured, MOESIM_SOURCE_DIR, MOESIM_INSTALL_DATA_DIR}) {
+       {configured == nullptr ? "" : configured, MOESIM_SOURCE_DIR, installed_folder()}) {
     if (root.empty()) continue;
     const std::filesystem::path path = std::filesystem::path(root) / relative;
     if (std::filesystem::exists(path)) return path.string();
