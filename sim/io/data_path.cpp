@@ -1,4 +1,5 @@
 // Where the project's data lies; apart from files.cpp because the source folder is compiled in.
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 
@@ -6,7 +7,6 @@
 #include "sim/io/files.h"
 
 namespace moesim {
-
 namespace {
 
 // <prefix>/share/moesim beside <prefix>/bin/moesim, wherever the prefix was moved.
@@ -21,8 +21,9 @@ std::string installed_folder() {
 std::string data_path(const std::string& relative) {
   std::string tried;
   const char* configured = std::getenv("MOESIM_DATA");
-  for (const std::string root :
-       {configured == nullptr ? "" : configured, MOESIM_SOURCE_DIR, installed_folder()}) {
+  const std::array<std::string, 3> roots{configured == nullptr ? "" : configured, MOESIM_SOURCE_DIR,
+                                         installed_folder()};
+  for (const std::string& root : roots) {
     if (root.empty()) continue;
     const std::filesystem::path path = std::filesystem::path(root) / relative;
     if (std::filesystem::exists(path)) return path.string();
