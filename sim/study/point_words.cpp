@@ -20,12 +20,12 @@ std::string value_label(const std::string& key, const std::string& value) {
 }
 
 // Whose routing it is, and how much of it.
-void note_trace(const Scenario& scenario,
-                const MoeModel& model,
-                const RoutingTrace& trace,
-                const TraceSplit& split,
-                const std::vector<Batch>& batches,
-                PointResult& result) {
+void note_trace(const PointFacts& facts, PointResult& result) {
+  const Scenario& scenario = facts.scenario;
+  const MoeModel& model = facts.model;
+  const RoutingTrace& trace = facts.trace;
+  const TraceSplit& split = facts.split;
+  const std::vector<Batch>& batches = facts.batches;
   const std::size_t layers = model.moe_layers().size();
   if (scenario.repeat_trace_layers) {
     result.notes.push_back(
@@ -100,14 +100,9 @@ void describe_point(const StudyPoint& point,
   result.seed = scenario.seed;
 }
 
-void add_notes(const Scenario& scenario,
-               const MoeModel& model,
-               const RoutingTrace& trace,
-               const TraceSplit& split,
-               const std::vector<Batch>& batches,
-               PointResult& result) {
-  note_trace(scenario, model, trace, split, batches, result);
-  note_limits(scenario.plan, scenario.workload, result);
+void add_notes(const PointFacts& facts, PointResult& result) {
+  note_trace(facts, result);
+  note_limits(facts.scenario.plan, facts.scenario.workload, result);
 }
 
 }  // namespace moesim

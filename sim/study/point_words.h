@@ -16,12 +16,16 @@ void describe_point(const StudyPoint& point,
                     const MoeModel& model,
                     PointResult& result);
 
+// What a point ran on.
+struct PointFacts {
+  const Scenario& scenario;
+  const MoeModel& model;
+  const RoutingTrace& trace;
+  const TraceSplit& split;
+  const std::vector<Batch>& batches;
+};
+
 // Appends the notes: stand-ins, how often traced tokens are replayed, what is unproven.
-void add_notes(const Scenario& scenario,
-               const MoeModel& model,
-               const RoutingTrace& trace,
-               const TraceSplit& split,
-               const std::vector<Batch>& batches,
-               PointResult& result);
+void add_notes(const PointFacts& facts, PointResult& result);
 
 }  // namespace moesim

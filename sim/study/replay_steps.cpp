@@ -37,6 +37,11 @@ std::string sampled_error(const StepGraph& graph, const Cluster& cluster) {
       first->layer, 100 * (bound / flows - 1));
 }
 
+void add_checks(const CheckReport& report, const std::string& error, PointResult& result) {
+  for (const std::string& law : report.passed) result.checks.push_back({law, true});
+  if (!error.empty()) result.checks.push_back({error, true});
+}
+
 }  // namespace
 
 void replay_steps(const StepInputs& inputs,
@@ -59,9 +64,7 @@ void replay_steps(const StepInputs& inputs,
     const CheckReport report = check_step(graph, timeline, cluster);
     measurement.add(graph, timeline);
     if (!first) continue;
-    for (const std::string& law : report.passed) result.checks.push_back({law, true});
-    const std::string error = sample ? sampled_error(graph, cluster) : "";
-    if (!error.empty()) result.checks.push_back({error, true});
+    add_checks(report, sample ? sampled_error(graph, cluster) : "", result);
   }
   if (!wanted && !use_flows && shares_unevenly(cluster)) {
     result.notes.emplace_back(

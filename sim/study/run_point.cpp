@@ -121,7 +121,7 @@ PointResult run_point(const StudyPoint& point, const std::string& trace_path, in
   result.key = point_key(point, trace_path);
   describe_point(point, cluster, model, result);
   result.expert_load_layers = trace.header.layer_ids;
-  add_notes(scenario, model, trace, split, batches, result);
+  add_notes({scenario, model, trace, split, batches}, result);
   const KernelCosts costs(model, cluster.accelerator, plan.parallelism, plan.precision);
   const FabricPaths paths(cluster.fabric);
   const StepInputs inputs{model, cluster, plan, trace, costs, false, threads, &paths};
