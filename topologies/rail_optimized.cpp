@@ -20,6 +20,10 @@ struct Rails {
   int leaf_of(int rank) const {
     return rank / gpus_per_node / nodes_per_leaf * gpus_per_node + rank % gpus_per_node;
   }
+  std::size_t uplink_of(int leaf, int spine) const {
+    return static_cast<std::size_t>(leaf) * static_cast<std::size_t>(spines) +
+           static_cast<std::size_t>(spine);
+  }
   int spine_of(int source, int destination, std::uint32_t queue_pair) const;
   void route(Rank source, Rank destination, std::uint32_t queue_pair, std::vector<LinkId>&) const;
 };
@@ -53,8 +57,8 @@ void Rails::route(Rank source,
   path.push_back(ports[index(source)].out);
   if (!same_node && leaf_of(from) != leaf_of(to)) {
     const int spine = spine_of(from, to, queue_pair);
-    path.push_back(uplinks[static_cast<std::size_t>(leaf_of(from) * spines + spine)].out);
-    path.push_back(uplinks[static_cast<std::size_t>(leaf_of(to) * spines + spine)].in);
+    path.push_back(uplinks[uplink_of(leaf_of(from), spine)].out);
+    path.push_back(uplinks[uplink_of(leaf_of(to), spine)].in);
   }
   path.push_back(ports[index(destination)].in);
 }
@@ -75,6 +79,8 @@ void connect_nodes(Fabric& fabric, Rails& rails, const TopologyOptions& options)
 void connect_leaves(Fabric& fabric, Rails& rails, const TopologyOptions& options) {
   const int groups = (options.nodes + rails.nodes_per_leaf - 1) / rails.nodes_per_leaf;
   std::vector<Vertex> leaves;
+  leaves.reserve(static_cast<std::size_t>(groups) *
+                 static_cast<std::size_t>(options.gpus_per_node));
   for (int leaf = 0; leaf < groups * options.gpus_per_node; ++leaf)
     leaves.push_back(fabric.add_device(DeviceKind::leaf, "leaf " + std::to_string(leaf)));
   for (int rank = 0; rank < fabric.ranks; ++rank)
@@ -83,6 +89,7 @@ void connect_leaves(Fabric& fabric, Rails& rails, const TopologyOptions& options
         "nic " + std::to_string(rank), LinkTier::nic, options.nic, options.nic_latency / 2));
 
   std::vector<Vertex> spines;
+  spines.reserve(static_cast<std::size_t>(rails.spines));
   for (int spine = 0; spine < rails.spines; ++spine)
     spines.push_back(fabric.add_device(DeviceKind::spine, "spine " + std::to_string(spine)));
   // The uplinks of a full leaf together carry its downlinks' bandwidth over the oversubscription,

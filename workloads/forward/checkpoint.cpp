@@ -113,7 +113,7 @@ void Checkpoint::read_index(const std::string& path, const std::string& folder) 
     if (shard.find('/') != std::string::npos)
       map.at(tensor).fail(fmt::format("\"{}\" must be a file name in the same folder", shard));
     if (by_name.count(shard) == 0) {
-      add_file(folder + "/" + shard);
+      add_file(fmt::format("{}/{}", folder, shard));
       by_name[shard] = files_.back().get();
     }
     if (by_name[shard]->find(tensor) == nullptr)

@@ -117,6 +117,7 @@ std::vector<DomainText> read_texts(const std::string& path, int vocabulary) {
   if (files.empty()) throw InputError(fmt::format("{}: holds no <domain>.txt", path));
   std::sort(files.begin(), files.end());
   std::vector<DomainText> texts;
+  texts.reserve(files.size());
   for (const fs::path& file : files) texts.push_back(read_text(file));
   return texts;
 }
