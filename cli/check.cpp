@@ -7,14 +7,14 @@
 #include "sim/scenario/scenario.h"
 
 namespace moesim {
+namespace {
 
-void add_check(CLI::App& app) {
+void add_check(CLI::App& command) {
   const auto path = std::make_shared<std::string>();
   const auto overrides = std::make_shared<std::vector<std::string>>();
-  CLI::App* command = app.add_subcommand("check", "Check a scenario file and list its points");
-  command->add_option("scenario", *path, "scenario file (JSON)")->required();
-  command->add_option("--set", *overrides, "override a key, as in run")->allow_extra_args(false);
-  command->callback([path, overrides] {
+  command.add_option("scenario", *path, "scenario file (JSON)")->required();
+  command.add_option("--set", *overrides, "override a key, as in run")->allow_extra_args(false);
+  command.callback([path, overrides] {
     const Study study = load_study(*path, *overrides);
     fmt::print("{}: {} point{}\n", study.name, study.points.size(),
                study.points.size() == 1 ? "" : "s");
@@ -26,4 +26,8 @@ void add_check(CLI::App& app) {
   });
 }
 
+const Registered<Command> registered{
+    "check", "Check a scenario file and list its points", {add_check}};
+
+}  // namespace
 }  // namespace moesim

@@ -1,16 +1,29 @@
-// Every subcommand is one file that adds itself to the program; its callback throws, main turns
-// that into an exit code.
+// Every subcommand is one file that registers itself; its callback throws, main turns that into an
+// exit code. What belongs to "moesim trace" or "moesim forward" registers there.
 #pragma once
 
 #include <CLI/CLI.hpp>
 
+#include "sim/core/catalog.h"
+
 namespace moesim {
 
-void add_run(CLI::App& app);    // cli/run.cpp: a scenario in, an answer with pictures out
-void add_check(CLI::App& app);  // cli/check.cpp: reads a scenario and says what it would run
-void add_trace(CLI::App& app);  // cli/trace.cpp: routing traces: forward, stats
-void add_list(CLI::App& app);   // cli/list.cpp: the parts and data the program knows
-void add_worker(
-    CLI::App& app);  // cli/worker.cpp: one point of a study; started by run, not by people
+// add: adds the subcommand, named `name` and described as registered, with options and callback.
+struct Command {
+  void (*add)(CLI::App& command);
+};
+struct TraceCommand {
+  void (*add)(CLI::App& command);
+};
+struct ForwardCommand {
+  void (*add)(CLI::App& command);
+};
+
+// Adds every registered subcommand of one kind to `app`, sorted by name.
+template <class Kind>
+void add_commands(CLI::App& app) {
+  for (const auto& [name, entry] : Catalog<Kind>::instance().entries())
+    entry.part.add(*app.add_subcommand(name, entry.description));
+}
 
 }  // namespace moesim

@@ -53,14 +53,16 @@ void list(const std::string& kind) {
   if (!kind.empty()) throw InputError("unknown list \"" + kind + "\"" + name_help(kind, names));
 }
 
-}  // namespace
-
-void add_list(CLI::App& app) {
+void add_list(CLI::App& command) {
   const auto kind = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand(
-      "list", "List topologies, placements, all_to_all, charts, models, accelerators, clusters");
-  command->add_option("kind", *kind, "one of them (default: all)");
-  command->callback([kind] { list(*kind); });
+  command.add_option("kind", *kind, "one of them (default: all)");
+  command.callback([kind] { list(*kind); });
 }
 
+const Registered<Command> registered{
+    "list",
+    "List topologies, placements, all_to_all, charts, models, accelerators, clusters",
+    {add_list}};
+
+}  // namespace
 }  // namespace moesim

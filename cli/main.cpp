@@ -27,7 +27,7 @@ int run_program(int argc, char** argv) {
       "Exit codes: 0 done, 1 the run failed a check, 2 the input is wrong, 3 the machine lacks "
       "something.");
   try {
-    for (const auto add : {add_run, add_check, add_trace, add_list, add_worker}) add(app);
+    add_commands<Command>(app);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(ExitCode::wrong_input);

@@ -49,22 +49,22 @@ void run(const RunArguments& arguments) {
              options.out);
 }
 
-}  // namespace
-
-void add_run(CLI::App& app) {
+void add_run(CLI::App& command) {
   const auto arguments = std::make_shared<RunArguments>();
-  CLI::App* command = app.add_subcommand("run", "Run a scenario file and write its report");
-  command->add_option("scenario", arguments->scenario, "scenario file (JSON)")->required();
-  command->add_option("--out", arguments->out,
-                      "folder of the results (default: out/<scenario's name>)");
+  command.add_option("scenario", arguments->scenario, "scenario file (JSON)")->required();
+  command.add_option("--out", arguments->out,
+                     "folder of the results (default: out/<scenario's name>)");
   command
-      ->add_option("--set", arguments->overrides,
-                   "override a key: --set plan.placement=eplb (repeatable)")
+      .add_option("--set", arguments->overrides,
+                  "override a key: --set plan.placement=eplb (repeatable)")
       ->allow_extra_args(false);
-  command->add_option("--jobs", arguments->jobs, "points at a time (default: one a core)")
+  command.add_option("--jobs", arguments->jobs, "points at a time (default: one a core)")
       ->check(CLI::Range(1, 1024));
-  command->footer("Example: moesim run scenarios/first_run.json --set plan.redundant_experts=16");
-  command->callback([arguments] { run(*arguments); });
+  command.footer("Example: moesim run scenarios/first_run.json --set plan.redundant_experts=16");
+  command.callback([arguments] { run(*arguments); });
 }
 
+const Registered<Command> registered{"run", "Run a scenario file and write its report", {add_run}};
+
+}  // namespace
 }  // namespace moesim

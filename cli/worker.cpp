@@ -27,19 +27,20 @@ void work(const WorkerArguments& arguments) {
   write_file(arguments.out, to_json(result).dump(1) + "\n");
 }
 
-}  // namespace
-
-void add_worker(CLI::App& app) {
+void add_worker(CLI::App& command) {
   const auto arguments = std::make_shared<WorkerArguments>();
-  CLI::App* command = app.add_subcommand("worker", "Run one point of a study (started by run)");
-  command->add_option("scenario", arguments->scenario, "scenario file")->required();
-  command->add_option("--point", arguments->point, "index of the point, from 0");
-  command->add_option("--trace", arguments->trace, "trace file the point replays")->required();
-  command->add_option("--out", arguments->out, "file of the point's result")->required();
-  command->add_option("--set", arguments->overrides, "as given to run")->allow_extra_args(false);
-  command->add_option("--threads", arguments->threads, "threads that count tokens")
+  command.add_option("scenario", arguments->scenario, "scenario file")->required();
+  command.add_option("--point", arguments->point, "index of the point, from 0");
+  command.add_option("--trace", arguments->trace, "trace file the point replays")->required();
+  command.add_option("--out", arguments->out, "file of the point's result")->required();
+  command.add_option("--set", arguments->overrides, "as given to run")->allow_extra_args(false);
+  command.add_option("--threads", arguments->threads, "threads that count tokens")
       ->check(CLI::Range(1, 1024));
-  command->callback([arguments] { work(*arguments); });
+  command.callback([arguments] { work(*arguments); });
 }
 
+const Registered<Command> registered{
+    "worker", "Run one point of a study (started by run)", {add_worker}};
+
+}  // namespace
 }  // namespace moesim

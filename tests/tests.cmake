@@ -3,8 +3,7 @@
 file(GLOB_RECURSE MOESIM_TEST_SOURCES CONFIGURE_DEPENDS tests/*.cpp)
 add_executable(moesim_tests ${MOESIM_TEST_SOURCES})
 target_link_libraries(moesim_tests PRIVATE moesim_objects doctest::doctest)
-target_compile_definitions(moesim_tests PRIVATE MOESIM_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-                                                MOESIM_PROGRAM="$<TARGET_FILE:moesim>")
+target_compile_definitions(moesim_tests PRIVATE MOESIM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
 add_dependencies(moesim_tests moesim)
 
 foreach(source ${MOESIM_TEST_SOURCES})

@@ -33,7 +33,11 @@ inline Outcome run_command(const std::string& line) {
 
 // `prefix` goes before the program's path in the shell's line ("ulimit -f 8; ").
 inline Outcome run_program(const std::string& arguments, const std::string& prefix = "") {
-  return run_command(prefix + MOESIM_PROGRAM + " " + arguments + " 2>&1 </dev/null");
+  // The program lies beside the tests: a path compiled in would keep build folders from sharing
+  // compiled objects.
+  static const std::string program =
+      (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "moesim").string();
+  return run_command(prefix + program + " " + arguments + " 2>&1 </dev/null");
 }
 
 inline const std::string kFirstRun = std::string(MOESIM_SOURCE_DIR) + "/scenarios/first_run.json";
