@@ -86,7 +86,7 @@ void prefill(benchmark::State& state) {
   const int threads = static_cast<int>(state.range(1));
   const ForwardModel& model = reference_model();
   const std::vector<std::int32_t> ids = text(tokens);
-  const ForwardOptions options{.threads = threads, .keep_logits = true};
+  const ForwardOptions options{.threads = threads, .logits = KeepLogits::all};
   model.run(ids, *model.new_cache(), options);
   sgemm_seconds(tokens, threads);
   double own = 0, sgemm = 0;
@@ -117,7 +117,7 @@ BENCHMARK(prefill)
 void decode(benchmark::State& state) {
   const ForwardModel& model = reference_model();
   const std::vector<std::int32_t> ids = text(256);
-  const ForwardOptions options{.threads = static_cast<int>(state.range(0)), .keep_logits = true};
+  const ForwardOptions options{.threads = static_cast<int>(state.range(0)), .logits = KeepLogits::all};
   auto cache = model.new_cache();
   std::int64_t tokens = 0;
   for (auto _ : state) {

@@ -124,7 +124,7 @@ inline ForwardOutput run_tokens(const ForwardModel& model,
                                 const std::vector<std::int32_t>& tokens,
                                 int threads = 1) {
   const auto cache = model.new_cache();
-  return model.run(tokens, *cache, {.threads = threads, .keep_logits = true, .keep_blocks = true});
+  return model.run(tokens, *cache, {.threads = threads, .logits = KeepLogits::all, .keep_blocks = true});
 }
 
 // As run_tokens, but the last `decoded` tokens go one by one through the cache.
@@ -132,7 +132,7 @@ inline ForwardOutput run_decoding(const ForwardModel& model,
                                   const std::vector<std::int32_t>& tokens,
                                   std::size_t decoded) {
   const auto cache = model.new_cache();
-  const ForwardOptions options{.threads = 1, .keep_logits = true, .keep_blocks = true};
+  const ForwardOptions options{.threads = 1, .logits = KeepLogits::all, .keep_blocks = true};
   const std::span<const std::int32_t> all(tokens);
   const auto append = [](auto& to, const auto& from) {
     to.insert(to.end(), from.begin(), from.end());

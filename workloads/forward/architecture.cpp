@@ -15,7 +15,18 @@ DecoderFrame read_frame(ConfigReader& config, double default_epsilon) {
   frame.norm_epsilon = static_cast<float>(config.number_or("rms_norm_eps", default_epsilon));
   frame.tied = config.flag_or("tie_word_embeddings", false);
   config.only("hidden_act", "silu");
+  set_layer_range(config, frame);
   return frame;
+}
+
+void set_layer_range(const ConfigReader& config, DecoderFrame& frame) {
+  const LoadOptions& options = config.options();
+  frame.first_layer = options.first_layer;
+  frame.end_layer = options.end_layer < 0 ? frame.layers : options.end_layer;
+  if (frame.first_layer < 0 || frame.first_layer >= frame.end_layer ||
+      frame.end_layer > frame.layers)
+    throw InputError(fmt::format("layers {}:{} were asked for; the model has layers 0:{}",
+                                 frame.first_layer, frame.end_layer, frame.layers));
 }
 
 Decoder load_frame(const DecoderFrame& frame,
@@ -24,19 +35,32 @@ Decoder load_frame(const DecoderFrame& frame,
   Decoder decoder;
   decoder.vocabulary = frame.vocabulary;
   decoder.hidden = frame.hidden;
-  decoder.norm_epsilon = frame.norm_epsilon;
-  decoder.embedding = weights.matrix("model.embed_tokens.weight", frame.vocabulary, frame.hidden);
-  decoder.head = frame.tied ? decoder.embedding
-                            : weights.matrix("lm_head.weight", frame.vocabulary, frame.hidden);
-  decoder.final_norm = weights.vector("model.norm.weight", frame.hidden);
-  for (std::int64_t number = 0; number < frame.layers; ++number) {
-    const std::string prefix = fmt::format("model.layers.{}.", number);
-    DecoderLayer& layer = decoder.layers.emplace_back();
-    layer.attention_norm = weights.vector(prefix + "input_layernorm.weight", frame.hidden);
-    layer.ffn_norm = weights.vector(prefix + "post_attention_layernorm.weight", frame.hidden);
-    load_layer(number, prefix, layer);
+  decoder.embedding = weights.matrix(frame.embedding, frame.vocabulary, frame.hidden);
+  decoder.head =
+      frame.tied ? decoder.embedding : weights.matrix(frame.head, frame.vocabulary, frame.hidden);
+  decoder.final_norm =
+      load_rms_norm(weights, frame.final_norm, frame.hidden, frame.norm_epsilon, frame.norm_offset);
+  for (std::int64_t layer = frame.first_layer; layer < frame.end_layer; ++layer) {
+    decoder.layers.push_back(load_layer(layer, fmt::format("{}{}.", frame.layer_prefix, layer)));
+    decoder.layer_ids.push_back(static_cast<int>(layer));
   }
   return decoder;
+}
+
+Decoder load_residual_frame(const DecoderFrame& frame,
+                            const Checkpoint& weights,
+                            const PartsLoader& load_parts) {
+  return load_frame(frame, weights, [&](std::int64_t layer, const std::string& prefix) {
+    ResidualParts parts;
+    const auto norm = [&](const char* name) {
+      return load_rms_norm(weights, prefix + name, frame.hidden, frame.norm_epsilon,
+                           frame.norm_offset);
+    };
+    parts.mixer_norm = norm("input_layernorm");
+    parts.ffn_norm = norm("post_attention_layernorm");
+    load_parts(layer, prefix, parts);
+    return make_residual_layer(std::move(parts));
+  });
 }
 
 }  // namespace moesim

@@ -98,6 +98,11 @@ Checkpoint::Checkpoint(const std::string& folder) {
   resident_ = elements * static_cast<std::int64_t>(sizeof(float)) < kResidentBytes;
 }
 
+Checkpoint::Checkpoint(std::uint64_t) {
+  throw InputError("random weights are not implemented yet");
+}
+Checkpoint::~Checkpoint() = default;
+
 void Checkpoint::add_file(const std::string& path) {
   files_.push_back(std::make_unique<SafetensorsFile>(path));
   for (const auto& entry : files_.back()->tensors())
@@ -151,7 +156,7 @@ std::shared_ptr<const Weight> Checkpoint::stacked(const std::vector<Request>& te
 std::shared_ptr<const Weight> Checkpoint::matrix(const std::string& name,
                                                  std::int64_t rows,
                                                  std::int64_t columns) const {
-  return stacked({{name, rows}}, columns);
+  return stacked({{.name = name, .rows = rows}}, columns);
 }
 
 Floats Checkpoint::vector(const std::string& name, std::int64_t size) const {

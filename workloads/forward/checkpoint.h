@@ -46,12 +46,21 @@ class Checkpoint {
   static constexpr std::int64_t kResidentBytes = std::int64_t{512} << 20;
 
   explicit Checkpoint(const std::string& folder);
+  // Random weights: any tensor asked for exists, drawn from the seed (LoadOptions::random_seed).
+  explicit Checkpoint(std::uint64_t seed);
+  ~Checkpoint();
+  Checkpoint(const Checkpoint&) = delete;  // weights point into it
+  Checkpoint& operator=(const Checkpoint&) = delete;
 
   // The tensors, each [rows of that one][columns], stacked. InputError: missing (name and file),
   // misshapen (found and expected), neither F32 nor BF16, not finite.
   struct Request {
     std::string name;
-    std::int64_t rows;
+    std::int64_t rows = 0;
+    // Of a tensor [n][rows][columns]: which of the n (experts fused in one tensor). -1: no such
+    // axis.
+    std::int64_t slice = -1, slices = 0;
+    bool transposed = false;  // stored [columns][rows], as gpt-oss and Llama 4 do
   };
   std::shared_ptr<const Weight> stacked(const std::vector<Request>& tensors,
                                         std::int64_t columns) const;

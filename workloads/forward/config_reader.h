@@ -9,13 +9,17 @@
 #include <string>
 
 #include "sim/io/json_reader.h"
+#include "workloads/forward/forward.h"
 
 namespace moesim {
 
 // Each call marks its key as read; null counts as absent, as in the hub's own classes.
 class ConfigReader {
  public:
-  explicit ConfigReader(JsonNode root) : root_(std::move(root)) {}
+  explicit ConfigReader(JsonNode root, LoadOptions options = {})
+      : root_(std::move(root)), options_(options) {}
+
+  const LoadOptions& options() const { return options_; }
 
   std::optional<JsonNode> find(const std::string& key);
   std::int64_t size(const std::string& key);  // required, 1 .. 2^31
@@ -37,6 +41,7 @@ class ConfigReader {
 
  private:
   JsonNode root_;
+  LoadOptions options_;
   std::set<std::string> read_;
 };
 

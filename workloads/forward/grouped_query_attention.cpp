@@ -11,108 +11,162 @@
 namespace moesim {
 namespace {
 
-struct GroupedQueryWeights {
-  std::shared_ptr<const Weight> qkv, output;
-  Floats qkv_bias, output_bias, query_norm, key_norm;  // empty when absent
-};
-
-class GroupedQueryAttention : public Attention {
+class GroupedQueryAttention : public Mixer {
  public:
   GroupedQueryAttention(const GroupedQueryParameters& parameters,
                         std::shared_ptr<Rope> rope,
                         GroupedQueryWeights weights)
-      : parameters_(parameters), rope_(std::move(rope)), weights_(std::move(weights)) {}
+      : parameters_(parameters), rope_(std::move(rope)), weights_(std::move(weights)) {
+    const HeadShape& shape = parameters_.shape;
+    scale_ = static_cast<float>(parameters.scale != 0
+                                    ? parameters.scale
+                                    : 1 / std::sqrt(static_cast<double>(shape.key_dim)));
+    query_stride_ = shape.key_dim + (parameters_.output_gate ? shape.value_dim : 0);
+    if (parameters.norm == QueryKeyNorm::after_rotation) {
+      weights_.query_norm.assign(static_cast<std::size_t>(shape.key_dim), 1.0F);
+      weights_.key_norm = weights_.query_norm;
+    }
+    rules_.window = parameters.window;
+    rules_.chunk = parameters.chunk;
+    rules_.sinks = weights_.sinks;
+  }
+  GroupedQueryAttention(const GroupedQueryAttention&) = delete;  // rules_ points into weights_
+  GroupedQueryAttention& operator=(const GroupedQueryAttention&) = delete;
 
-  std::unique_ptr<AttentionState> new_state() const override {
+  std::unique_ptr<PartState> new_state() const override {
     return std::make_unique<KeyValueState>();
   }
 
   void run(const ForwardStep& step,
            const ConstMatrix& x,
            const Matrix& out,
-           AttentionState& state) const override {
-    auto& cache = static_cast<KeyValueState&>(state);
+           PartStates states) const override {
     const HeadShape& shape = parameters_.shape;
-    const std::int64_t end = step.first_position + step.tokens;
-    const auto floats = [](std::int64_t count) { return Floats(static_cast<std::size_t>(count)); };
-    const std::int64_t width = weights_.qkv->rows();
-    Floats qkv = floats(step.tokens * width);
-    linear(step.pool, x, *weights_.qkv, data_or_null(weights_.qkv_bias),
-           {qkv.data(), step.tokens, width, width});
-
-    rope_->extend(end);
-    cache.keys.resize(static_cast<std::size_t>(end * shape.kv_heads * shape.key_dim));
-    cache.values.resize(static_cast<std::size_t>(end * shape.kv_heads * shape.value_dim));
-    Floats queries = floats(step.tokens * shape.heads * shape.key_dim);
-    constexpr std::int64_t kTileRows = 32;
-    step.pool.run(static_cast<std::size_t>((step.tokens + kTileRows - 1) / kTileRows),
-                  20.0 * static_cast<double>(qkv.size()), [&](std::size_t tile, Scratch&) {
-                    const std::int64_t first = static_cast<std::int64_t>(tile) * kTileRows;
-                    const std::int64_t last = std::min(first + kTileRows, step.tokens);
-                    for (std::int64_t token = first; token < last; ++token)
-                      place_token(step, token, qkv.data() + token * width, queries.data(), cache);
-                  });
-
-    const std::int64_t mixed_width = shape.heads * shape.value_dim;
-    Floats mixed = floats(step.tokens * mixed_width);
-    const Matrix mixture{mixed.data(), step.tokens, mixed_width, mixed_width};
-    attend(step, shape, queries.data(), cache, mixture);
-    linear(step.pool, {mixed.data(), step.tokens, mixed_width, mixed_width}, *weights_.output,
-           data_or_null(weights_.output_bias), out);
+    const Rows qkv(step.tokens, weights_.qkv->rows());
+    linear(step.pool, x, *weights_.qkv, data_or_null(weights_.qkv_bias), qkv.view);
+    if (parameters_.clip > 0) clip(qkv.view);
+    const Rows mixed(step.tokens, shape.heads * shape.value_dim);
+    for (std::size_t i = 0; i < step.segments.size(); ++i) {
+      const Segment& segment = step.segments[i];
+      run_segment(step.pool, segment, qkv.view.part(segment.first_row, segment.tokens),
+                  static_cast<KeyValueState&>(*states[i]),
+                  mixed.view.part(segment.first_row, segment.tokens));
+    }
+    if (parameters_.output_gate) apply_gate(qkv.view, mixed.view);
+    linear(step.pool, mixed.read(), *weights_.output, data_or_null(weights_.output_bias), out);
   }
 
  private:
-  static const float* data_or_null(const Floats& values) {
-    return values.empty() ? nullptr : values.data();
-  }
-
-  // Norms and rotates one token's queries and keys and puts them and its values where attend()
-  // wants them.
-  void place_token(const ForwardStep& step,
-                   std::int64_t token,
-                   float* qkv,
-                   float* queries,
-                   KeyValueState& cache) const {
+  void run_segment(ThreadPool& pool,
+                   const Segment& segment,
+                   const Matrix& qkv,
+                   KeyValueState& cache,
+                   const Matrix& mixed) const {
     const HeadShape& shape = parameters_.shape;
-    const std::int64_t dim = shape.key_dim, position = step.first_position + token;
-    const std::int64_t kv_width = shape.kv_heads * dim;
-    float* keys = qkv + shape.heads * dim;
-    norm_heads(qkv, shape.heads, weights_.query_norm);
-    norm_heads(keys, shape.kv_heads, weights_.key_norm);
-    const float scale = 1.0F / std::sqrt(static_cast<float>(dim));
-    for (std::int64_t head = 0; head < shape.heads; ++head) {
-      float* query = queries + (head * step.tokens + token) * dim;
-      std::copy_n(qkv + head * dim, dim, query);
-      rope_->rotate(query, position);
-      std::for_each(query, query + dim, [scale](float& value) { value *= scale; });
-    }
-    for (std::int64_t head = 0; head < shape.kv_heads; ++head)
-      rope_->rotate(keys + head * dim, position);
-    std::copy_n(keys, kv_width, cache.keys.data() + position * kv_width);
-    std::copy_n(keys + kv_width, kv_width, cache.values.data() + position * kv_width);
+    const std::int64_t end = segment.end_position();
+    const auto table = parameters_.rotated ? rope_->table(segment.call_length) : nullptr;
+    cache.keys.resize(static_cast<std::size_t>(end * shape.kv_heads * shape.key_dim));
+    cache.values.resize(static_cast<std::size_t>(end * shape.kv_heads * shape.value_dim));
+    Floats queries(static_cast<std::size_t>(segment.tokens * shape.heads * shape.key_dim));
+    for_rows(pool, segment.tokens, 20.0 * static_cast<double>(qkv.rows * qkv.columns),
+             [&](std::int64_t token) {
+               const std::int64_t position = segment.first_position + token;
+               for (std::int64_t head = 0; head < shape.heads; ++head)
+                 std::copy_n(qkv.row(token) + head * query_stride_, shape.key_dim,
+                             queries.data() + (head * segment.tokens + token) * shape.key_dim);
+               place_queries(table.get(), queries.data() + token * shape.key_dim,
+                             segment.tokens * shape.key_dim, position);
+               place_keys(table.get(), qkv.row(token) + shape.heads * query_stride_, position,
+                          cache);
+             });
+    attend(pool, segment, shape, rules_, queries.data(), cache, mixed);
   }
 
-  void norm_heads(float* x, std::int64_t heads, const Floats& weight) const {
-    if (parameters_.norm == QueryKeyNorm::none) return;
-    const std::size_t width = weight.size();  // one head, or all of them
-    const std::size_t total = static_cast<std::size_t>(heads * parameters_.shape.key_dim);
-    for (std::size_t at = 0; at < total; at += width)
-      rms_norm({x + at, width}, weight, parameters_.norm_epsilon, x + at);
+  // Norms, rotates and scales one token's queries, `stride` floats from head to head.
+  void place_queries(const RopeTable* table,
+                     float* first,
+                     std::int64_t stride,
+                     std::int64_t position) const {
+    const HeadShape& shape = parameters_.shape;
+    norm_before(first, shape.heads, stride, weights_.query_norm);
+    const float scale =
+        parameters_.query_scale ? scale_ * parameters_.query_scale(position) : scale_;
+    for (std::int64_t head = 0; head < shape.heads; ++head) {
+      float* query = first + head * stride;
+      turn(table, query, position, weights_.query_norm);
+      std::for_each(query, query + shape.key_dim, [scale](float& value) { value *= scale; });
+    }
+  }
+
+  // The same for keys; then keys and values go into the cache.
+  void place_keys(const RopeTable* table,
+                  float* keys,
+                  std::int64_t position,
+                  KeyValueState& cache) const {
+    const HeadShape& shape = parameters_.shape;
+    const std::int64_t width = shape.kv_heads * shape.key_dim;
+    const std::int64_t value_width = shape.kv_heads * shape.value_dim;
+    norm_before(keys, shape.kv_heads, shape.key_dim, weights_.key_norm);
+    for (std::int64_t head = 0; head < shape.kv_heads; ++head)
+      turn(table, keys + head * shape.key_dim, position, weights_.key_norm);
+    std::copy_n(keys, width, cache.keys.data() + position * width);
+    const auto scale = static_cast<float>(parameters_.value_scale);
+    std::transform(keys + width, keys + width + value_width,
+                   cache.values.data() + position * value_width,
+                   [scale](float value) { return value * scale; });
+  }
+
+  void turn(const RopeTable* table, float* head, std::int64_t position, const Floats& norm) const {
+    if (table != nullptr) table->rotate(head, position);
+    if (parameters_.norm == QueryKeyNorm::after_rotation && table != nullptr)
+      rms_norm({head, norm.size()}, norm, parameters_.norm_epsilon, head);
+  }
+
+  void norm_before(float* first,
+                   std::int64_t heads,
+                   std::int64_t stride,
+                   const Floats& weight) const {
+    const HeadShape& shape = parameters_.shape;
+    const auto dim = static_cast<std::size_t>(shape.key_dim);
+    if (parameters_.norm == QueryKeyNorm::per_head) {
+      for (std::int64_t head = 0; head < heads; ++head)
+        rms_norm({first + head * stride, dim}, weight, parameters_.norm_epsilon,
+                 first + head * stride);
+    } else if (parameters_.norm == QueryKeyNorm::whole) {
+      Floats together(weight.size());
+      for (std::int64_t head = 0; head < heads; ++head)
+        std::copy_n(first + head * stride, dim, together.data() + head * shape.key_dim);
+      rms_norm(together, weight, parameters_.norm_epsilon, together.data());
+      for (std::int64_t head = 0; head < heads; ++head)
+        std::copy_n(together.data() + head * shape.key_dim, dim, first + head * stride);
+    }
+  }
+
+  void clip(const Matrix& qkv) const {
+    const auto bound = static_cast<float>(parameters_.clip);
+    for (float* value = qkv.data; value < qkv.row(qkv.rows); ++value)
+      *value = std::clamp(*value, -bound, bound);
+  }
+
+  void apply_gate(const Matrix& qkv, const Matrix& mixed) const {
+    const HeadShape& shape = parameters_.shape;
+    for (std::int64_t row = 0; row < mixed.rows; ++row)
+      for (std::int64_t head = 0; head < shape.heads; ++head) {
+        const float* gate = qkv.row(row) + head * query_stride_ + shape.key_dim;
+        float* values = mixed.row(row) + head * shape.value_dim;
+        for (std::int64_t i = 0; i < shape.value_dim; ++i) values[i] /= 1.0F + std::exp(-gate[i]);
+      }
   }
 
   GroupedQueryParameters parameters_;
+  float scale_ = 1;
+  std::int64_t query_stride_ = 0;  // rows of q_proj a head
+  AttentionRules rules_;
   std::shared_ptr<Rope> rope_;
   GroupedQueryWeights weights_;
 };
 
-}  // namespace
-
-GroupedQueryParameters read_grouped_query(ConfigReader& config,
-                                          std::int64_t hidden,
-                                          double default_theta) {
-  GroupedQueryParameters parameters;
-  parameters.hidden = hidden;
-  HeadShape& shape = parameters.shape;
+void read_heads(ConfigReader& config, std::int64_t hidden, HeadShape& shape) {
   shape.heads = config.size("num_attention_heads");
   shape.kv_heads = config.size_or("num_key_value_heads", shape.heads);
   if (shape.heads % shape.kv_heads != 0)
@@ -124,40 +178,76 @@ GroupedQueryParameters read_grouped_query(ConfigReader& config,
                             shape.heads, hidden));
   shape.key_dim = config.size_or("head_dim", hidden / shape.heads);
   shape.value_dim = shape.key_dim;
-  if (shape.key_dim % 2 != 0)
+}
+
+}  // namespace
+
+GroupedQueryParameters read_grouped_query(ConfigReader& config,
+                                          std::int64_t hidden,
+                                          double default_theta) {
+  GroupedQueryParameters parameters;
+  parameters.hidden = hidden;
+  read_heads(config, hidden, parameters.shape);
+  parameters.qkv_bias = parameters.output_bias = config.flag_or("attention_bias", false);
+  const std::int64_t key_dim = parameters.shape.key_dim;
+  const double share = config.number_or("partial_rotary_factor", 1.0);
+  if (share <= 0 || share > 1)
+    config.fail("partial_rotary_factor", "must be above 0 and at most 1");
+  const auto dims = static_cast<std::int64_t>(static_cast<double>(key_dim) * share);
+  if (dims % 2 != 0 || dims == 0)
     config.fail(config.find("head_dim") ? "head_dim" : "num_attention_heads",
-                fmt::format("rotary positions need an even head size, not {}", shape.key_dim));
-  parameters.bias = config.flag_or("attention_bias", false);
-  parameters.rope = read_rope(config, shape.key_dim, default_theta);
+                fmt::format("rotary positions need an even head size, not {}", dims));
+  parameters.rope = read_rope(config, dims, default_theta);
   return parameters;
 }
 
-std::unique_ptr<Attention> load_grouped_query(const GroupedQueryParameters& parameters,
-                                              const std::shared_ptr<Rope>& rope,
-                                              const Checkpoint& weights,
-                                              const std::string& prefix) {
+GroupedQueryWeights load_grouped_query_weights(const GroupedQueryParameters& parameters,
+                                               const Checkpoint& weights,
+                                               const std::string& prefix) {
   const HeadShape& shape = parameters.shape;
-  const std::int64_t q_rows = shape.heads * shape.key_dim, kv_rows = shape.kv_heads * shape.key_dim;
+  const std::int64_t q_rows =
+      shape.heads * (shape.key_dim + (parameters.output_gate ? shape.value_dim : 0));
+  const std::int64_t k_rows = shape.kv_heads * shape.key_dim;
+  const std::int64_t v_rows = shape.kv_heads * shape.value_dim;
   GroupedQueryWeights loaded;
-  loaded.qkv = weights.stacked({{prefix + "q_proj.weight", q_rows},
-                                {prefix + "k_proj.weight", kv_rows},
-                                {prefix + "v_proj.weight", kv_rows}},
+  loaded.qkv = weights.stacked({{.name = prefix + "q_proj.weight", .rows = q_rows},
+                                {.name = prefix + "k_proj.weight", .rows = k_rows},
+                                {.name = prefix + "v_proj.weight", .rows = v_rows}},
                                parameters.hidden);
-  loaded.output = weights.matrix(prefix + "o_proj.weight", parameters.hidden, q_rows);
-  if (parameters.bias) {
-    loaded.output_bias = weights.vector(prefix + "o_proj.bias", parameters.hidden);
-    for (const auto& [name, rows] : {std::pair("q_proj", q_rows), std::pair("k_proj", kv_rows),
-                                     std::pair("v_proj", kv_rows)}) {
+  loaded.output =
+      weights.matrix(prefix + "o_proj.weight", parameters.hidden, shape.heads * shape.value_dim);
+  if (parameters.qkv_bias)
+    for (const auto& [name, rows] :
+         {std::pair("q_proj", q_rows), std::pair("k_proj", k_rows), std::pair("v_proj", v_rows)}) {
       const Floats bias = weights.vector(prefix + name + ".bias", rows);
       loaded.qkv_bias.insert(loaded.qkv_bias.end(), bias.begin(), bias.end());
     }
-  }
-  if (parameters.norm != QueryKeyNorm::none) {
+  if (parameters.output_bias)
+    loaded.output_bias = weights.vector(prefix + "o_proj.bias", parameters.hidden);
+  if (parameters.sinks) loaded.sinks = weights.vector(prefix + "sinks", shape.heads);
+  if (parameters.norm == QueryKeyNorm::per_head || parameters.norm == QueryKeyNorm::whole) {
     const bool whole = parameters.norm == QueryKeyNorm::whole;
-    loaded.query_norm = weights.vector(prefix + "q_norm.weight", whole ? q_rows : shape.key_dim);
-    loaded.key_norm = weights.vector(prefix + "k_norm.weight", whole ? kv_rows : shape.key_dim);
+    loaded.query_norm = weights.vector(prefix + "q_norm.weight",
+                                       whole ? shape.heads * shape.key_dim : shape.key_dim);
+    loaded.key_norm = weights.vector(prefix + "k_norm.weight", whole ? k_rows : shape.key_dim);
+    for (float& weight : loaded.query_norm) weight += parameters.norm_offset;
+    for (float& weight : loaded.key_norm) weight += parameters.norm_offset;
   }
-  return std::make_unique<GroupedQueryAttention>(parameters, rope, std::move(loaded));
+  return loaded;
+}
+
+std::unique_ptr<Mixer> make_grouped_query(const GroupedQueryParameters& parameters,
+                                          std::shared_ptr<Rope> rope,
+                                          GroupedQueryWeights weights) {
+  return std::make_unique<GroupedQueryAttention>(parameters, std::move(rope), std::move(weights));
+}
+
+std::unique_ptr<Mixer> load_grouped_query(const GroupedQueryParameters& parameters,
+                                          const std::shared_ptr<Rope>& rope,
+                                          const Checkpoint& weights,
+                                          const std::string& prefix) {
+  return make_grouped_query(parameters, rope,
+                            load_grouped_query_weights(parameters, weights, prefix));
 }
 
 }  // namespace moesim

@@ -20,19 +20,7 @@ struct LatentWeights {
   Floats query_down_bias, key_value_down_bias, output_bias;  // empty when absent
 };
 
-const float* data_or_null(const Floats& values) { return values.empty() ? nullptr : values.data(); }
-
-struct Rows {  // a buffer of its own
-  Rows(std::int64_t rows, std::int64_t columns)
-      : values(static_cast<std::size_t>(rows * columns)),
-        view{values.data(), rows, columns, columns} {}
-  Rows(Rows&&) = default;  // a copy's view would point into the original
-  ConstMatrix read() const { return {view.data, view.rows, view.columns, view.stride}; }
-  Floats values;
-  Matrix view;
-};
-
-class LatentAttention : public Attention {
+class LatentAttention : public Mixer {
  public:
   LatentAttention(const LatentParameters& parameters,
                   std::shared_ptr<Rope> rope,
@@ -44,40 +32,33 @@ class LatentAttention : public Attention {
                                 std::sqrt(static_cast<double>(key_dim)));
   }
 
-  std::unique_ptr<AttentionState> new_state() const override {
+  std::unique_ptr<PartState> new_state() const override {
     return std::make_unique<KeyValueState>();
   }
 
   void run(const ForwardStep& step,
            const ConstMatrix& x,
            const Matrix& out,
-           AttentionState& state) const override {
-    auto& cache = static_cast<KeyValueState&>(state);
-    const std::int64_t end = step.first_position + step.tokens;
-    rope_->extend(end);
-    cache.keys.resize(static_cast<std::size_t>(end * shape_.heads * shape_.key_dim));
-    cache.values.resize(static_cast<std::size_t>(end * shape_.heads * shape_.value_dim));
-
+           PartStates states) const override {
     const Rows queries = project_queries(step, x);
-    Rows latent(step.tokens, weights_.key_value_down->rows());
+    const Rows latent(step.tokens, weights_.key_value_down->rows());
     linear(step.pool, x, *weights_.key_value_down, data_or_null(weights_.key_value_down_bias),
            latent.view);
     const std::int64_t rank = parameters_.key_value_rank;
     for (std::int64_t token = 0; token < step.tokens; ++token)
       norm(latent.view.row(token), rank, weights_.key_value_norm);
-    Rows heads(step.tokens, weights_.key_value_up->rows());
+    const Rows heads(step.tokens, weights_.key_value_up->rows());
     const ConstMatrix compressed{latent.view.data, step.tokens, rank, latent.view.stride};
     linear(step.pool, compressed, *weights_.key_value_up, nullptr, heads.view);
-
-    Floats by_head(static_cast<std::size_t>(step.tokens * shape_.heads * shape_.key_dim));
-    for (std::int64_t token = 0; token < step.tokens; ++token) {
-      place_queries(step, token, queries.view.row(token), by_head.data());
-      rope_->rotate(latent.view.row(token) + rank, step.first_position + token);
-      place_keys_and_values(heads.view.row(token), latent.view.row(token) + rank,
-                            step.first_position + token, cache);
+    const Rows mixed(step.tokens, shape_.heads * shape_.value_dim);
+    for (std::size_t i = 0; i < step.segments.size(); ++i) {
+      const Segment& segment = step.segments[i];
+      const auto of = [&](const Rows& rows) {
+        return rows.view.part(segment.first_row, segment.tokens);
+      };
+      run_segment(step.pool, segment, {of(queries), of(latent), of(heads)},
+                  static_cast<KeyValueState&>(*states[i]), of(mixed));
     }
-    Rows mixed(step.tokens, shape_.heads * shape_.value_dim);
-    attend(step, shape_, by_head.data(), cache, mixed.view);
     linear(step.pool, mixed.read(), *weights_.output, data_or_null(weights_.output_bias), out);
   }
 
@@ -86,13 +67,42 @@ class LatentAttention : public Attention {
     rms_norm({x, static_cast<std::size_t>(size)}, weight, kLatentEpsilon, x);
   }
 
+  // One segment's queries, latents (with the rotated key part behind) and unrotated keys and
+  // values.
+  struct Projected {
+    Matrix queries, latent, heads;
+  };
+
+  void run_segment(ThreadPool& pool,
+                   const Segment& segment,
+                   const Projected& projected,
+                   KeyValueState& cache,
+                   const Matrix& mixed) const {
+    const std::int64_t end = segment.end_position(), rank = parameters_.key_value_rank;
+    const auto table = rope_->table(segment.call_length);
+    cache.keys.resize(static_cast<std::size_t>(end * shape_.heads * shape_.key_dim));
+    cache.values.resize(static_cast<std::size_t>(end * shape_.heads * shape_.value_dim));
+    Floats by_head(static_cast<std::size_t>(segment.tokens * shape_.heads * shape_.key_dim));
+    for (std::int64_t token = 0; token < segment.tokens; ++token) {
+      const std::int64_t position = segment.first_position + token;
+      const float* from = projected.queries.row(token);
+      for (std::int64_t head = 0; head < shape_.heads; ++head)
+        place_query(*table, position, from + head * shape_.key_dim,
+                    by_head.data() + (head * segment.tokens + token) * shape_.key_dim);
+      float* rotated = projected.latent.row(token) + rank;
+      table->rotate(rotated, position);
+      place_keys_and_values(projected.heads.row(token), rotated, position, cache);
+    }
+    attend(pool, segment, shape_, {}, by_head.data(), cache, mixed);
+  }
+
   Rows project_queries(const ForwardStep& step, const ConstMatrix& x) const {
     Rows queries(step.tokens, weights_.query_up->rows());
     if (!weights_.query_down) {
       linear(step.pool, x, *weights_.query_up, nullptr, queries.view);
       return queries;
     }
-    Rows latent(step.tokens, parameters_.query_rank);
+    const Rows latent(step.tokens, parameters_.query_rank);
     linear(step.pool, x, *weights_.query_down, data_or_null(weights_.query_down_bias), latent.view);
     for (std::int64_t token = 0; token < step.tokens; ++token)
       norm(latent.view.row(token), parameters_.query_rank, weights_.query_norm);
@@ -100,16 +110,13 @@ class LatentAttention : public Attention {
     return queries;
   }
 
-  void place_queries(const ForwardStep& step,
-                     std::int64_t token,
-                     const float* from,
-                     float* by_head) const {
-    for (std::int64_t head = 0; head < shape_.heads; ++head) {
-      float* query = by_head + (head * step.tokens + token) * shape_.key_dim;
-      std::copy_n(from + head * shape_.key_dim, shape_.key_dim, query);
-      rope_->rotate(query + parameters_.plain_dim, step.first_position + token);
-      std::for_each(query, query + shape_.key_dim, [this](float& value) { value *= scale_; });
-    }
+  void place_query(const RopeTable& table,
+                   std::int64_t position,
+                   const float* from,
+                   float* query) const {
+    std::copy_n(from, shape_.key_dim, query);
+    table.rotate(query + parameters_.plain_dim, position);
+    std::for_each(query, query + shape_.key_dim, [this](float& value) { value *= scale_; });
   }
 
   // heads: for each head its plain key part, then its value.
@@ -157,10 +164,10 @@ LatentParameters read_latent(ConfigReader& config, std::int64_t hidden) {
   return parameters;
 }
 
-std::unique_ptr<Attention> load_latent(const LatentParameters& parameters,
-                                       const std::shared_ptr<Rope>& rope,
-                                       const Checkpoint& weights,
-                                       const std::string& prefix) {
+std::unique_ptr<Mixer> load_latent(const LatentParameters& parameters,
+                                   const std::shared_ptr<Rope>& rope,
+                                   const Checkpoint& weights,
+                                   const std::string& prefix) {
   const std::int64_t query_rows =
       parameters.heads * (parameters.plain_dim + parameters.rotated_dim);
   const std::int64_t down_rows = parameters.key_value_rank + parameters.rotated_dim;

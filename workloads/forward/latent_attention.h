@@ -27,9 +27,9 @@ LatentParameters read_latent(ConfigReader& config, std::int64_t hidden);
 
 // Tensors <prefix>q_proj or q_a_proj, q_a_layernorm, q_b_proj; kv_a_proj_with_mqa, kv_a_layernorm,
 // kv_b_proj, o_proj.
-std::unique_ptr<Attention> load_latent(const LatentParameters& parameters,
-                                       const std::shared_ptr<Rope>& rope,
-                                       const Checkpoint& weights,
-                                       const std::string& prefix);
+std::unique_ptr<Mixer> load_latent(const LatentParameters& parameters,
+                                   const std::shared_ptr<Rope>& rope,
+                                   const Checkpoint& weights,
+                                   const std::string& prefix);
 
 }  // namespace moesim

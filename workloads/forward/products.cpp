@@ -23,6 +23,23 @@ void sgemm(char transposed, const ConstMatrix& x, const ConstMatrix& b, const Ma
                                          y.rows, y.columns, x.columns, static_cast<int>(status)));
 }
 
+// The rows of a weight that one tile multiplies by.
+struct WeightTile {
+  const Weight& weight;
+  const float* bias;
+  std::int64_t first, rows;
+};
+
+void linear_tile(const ConstMatrix& x, const WeightTile& tile, const Matrix& y, Scratch& scratch) {
+  const std::int64_t columns = tile.weight.columns();
+  const ConstMatrix weight{tile.weight.expand(tile.first, tile.rows, scratch.weight), tile.rows,
+                           columns, columns};
+  product_transposed(x, weight, y);
+  if (tile.bias == nullptr) return;
+  for (std::int64_t r = 0; r < y.rows; ++r)
+    for (std::int64_t c = 0; c < y.columns; ++c) y.row(r)[c] += tile.bias[tile.first + c];
+}
+
 }  // namespace
 
 void product_transposed(const ConstMatrix& x, const ConstMatrix& w, const Matrix& y) {
@@ -41,14 +58,18 @@ void linear(
     const std::int64_t column = static_cast<std::int64_t>(tile) / down * kTileColumns;
     const std::int64_t rows = std::min(kTileRows, x.rows - row);
     const std::int64_t columns = std::min(kTileColumns, w.rows() - column);
-    const ConstMatrix weight{w.expand(column, columns, scratch.weight), columns, w.columns(),
-                             w.columns()};
-    const Matrix out{y.row(row) + column, rows, columns, y.stride};
-    product_transposed(x.part(row, rows), weight, out);
-    if (bias == nullptr) return;
-    for (std::int64_t r = 0; r < rows; ++r)
-      for (std::int64_t c = 0; c < columns; ++c) out.row(r)[c] += bias[column + c];
+    linear_tile(x.part(row, rows), {w, bias, column, columns},
+                {y.row(row) + column, rows, columns, y.stride}, scratch);
   });
+}
+
+void linear_here(
+    const ConstMatrix& x, const Weight& w, const float* bias, const Matrix& y, Scratch& scratch) {
+  for (std::int64_t column = 0; column < w.rows(); column += kTileColumns) {
+    const std::int64_t columns = std::min(kTileColumns, w.rows() - column);
+    linear_tile(x, {w, bias, column, columns}, {y.data + column, y.rows, columns, y.stride},
+                scratch);
+  }
 }
 
 }  // namespace moesim

@@ -1,4 +1,5 @@
-// float32 matrix products by oneDNN, always one thread a product; the caller cuts the tiles.
+// float32 matrix products: by oneDNN for blocks of rows, by kernels on the stored weights for few
+// rows. Always one thread a product; the caller cuts the tiles.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +18,25 @@ struct BasicMatrix {
   BasicMatrix part(std::int64_t first, std::int64_t count) const {
     return {row(first), count, columns, stride};
   }
+  BasicMatrix<const T> read() const { return {data, rows, columns, stride}; }
 };
 using Matrix = BasicMatrix<float>;
 using ConstMatrix = BasicMatrix<const float>;
+
+// A matrix with a buffer of its own, contents unset.
+struct Rows {
+  Rows(std::int64_t rows, std::int64_t columns)
+      : values(static_cast<std::size_t>(rows * columns)),
+        view{values.data(), rows, columns, columns} {}
+  Rows(Rows&&) = default;  // a copy's view would point into the original
+  ConstMatrix read() const { return view.read(); }
+  Floats values;
+  Matrix view;
+};
+
+inline const float* data_or_null(const Floats& values) {
+  return values.empty() ? nullptr : values.data();
+}
 
 // y [m][n] = x [m][k] * w [n][k] transposed. One thread, no tiling.
 void product_transposed(const ConstMatrix& x, const ConstMatrix& w, const Matrix& y);
@@ -30,5 +47,9 @@ void product(const ConstMatrix& x, const ConstMatrix& v, const Matrix& y);
 // tiles over the pool.
 void linear(
     ThreadPool& pool, const ConstMatrix& x, const Weight& w, const float* bias, const Matrix& y);
+
+// The same on this thread; uses scratch.weight only.
+void linear_here(
+    const ConstMatrix& x, const Weight& w, const float* bias, const Matrix& y, Scratch& scratch);
 
 }  // namespace moesim

@@ -111,31 +111,50 @@ Rope::Rope(const RopeParameters& parameters) : parameters_(parameters) {
   if (parameters.yarn) amplitude_ = static_cast<float>(amplitude(*parameters.yarn));
 }
 
-void Rope::extend(std::int64_t end) {
-  for (; positions_ < end; ++positions_)
+std::shared_ptr<const RopeTable> Rope::table(std::int64_t length) {
+  if (!table_) {
+    table_ = std::make_shared<RopeTable>();
+    table_->half_ = frequencies_.size();
+    table_->interleaved_ = parameters_.interleaved;
+  }
+  extend(*table_, length);
+  return table_;
+}
+
+void Rope::extend(RopeTable& table, std::int64_t end) const {
+  for (; table.positions_ < end; ++table.positions_)
     for (const float frequency : frequencies_) {
-      const float angle = static_cast<float>(positions_) * frequency;
-      cosines_.push_back(std::cos(angle) * amplitude_);
-      sines_.push_back(std::sin(angle) * amplitude_);
+      const float angle = static_cast<float>(table.positions_) * frequency;
+      table.cosines_.push_back(std::cos(angle) * amplitude_);
+      table.sines_.push_back(std::sin(angle) * amplitude_);
     }
 }
 
-void Rope::rotate(float* x, std::int64_t position) const {
-  const std::size_t half = frequencies_.size();
-  const float* cosine = cosines_.data() + static_cast<std::size_t>(position) * half;
-  const float* sine = sines_.data() + static_cast<std::size_t>(position) * half;
-  if (parameters_.interleaved) {  // first members to the front half, second members behind
+void RopeTable::rotate(float* x, std::int64_t position) const {
+  const float* cosine = cosines_.data() + static_cast<std::size_t>(position) * half_;
+  const float* sine = sines_.data() + static_cast<std::size_t>(position) * half_;
+  if (interleaved_) {  // first members to the front half, second members behind
     std::array<float, kLargestDims / 2> seconds{};
-    for (std::size_t i = 0; i < half; ++i) {
+    for (std::size_t i = 0; i < half_; ++i) {
       seconds[i] = x[2 * i + 1];
       x[i] = x[2 * i];
     }
-    std::copy_n(seconds.data(), half, x + half);
+    std::copy_n(seconds.data(), half_, x + half_);
   }
-  for (std::size_t i = 0; i < half; ++i) {
-    const float first = x[i], second = x[half + i];
+  for (std::size_t i = 0; i < half_; ++i) {
+    const float first = x[i], second = x[half_ + i];
     x[i] = first * cosine[i] - second * sine[i];
-    x[half + i] = second * cosine[i] + first * sine[i];
+    x[half_ + i] = second * cosine[i] + first * sine[i];
+  }
+}
+
+void RopeTable::rotate_back(float* x, std::int64_t position) const {
+  const float* cosine = cosines_.data() + static_cast<std::size_t>(position) * half_;
+  const float* sine = sines_.data() + static_cast<std::size_t>(position) * half_;
+  for (std::size_t i = 0; i < half_; ++i) {
+    const float first = x[i], second = x[half_ + i];
+    x[i] = first * cosine[i] + second * sine[i];
+    x[half_ + i] = second * cosine[i] - first * sine[i];
   }
 }
 

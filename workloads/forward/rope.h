@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 
 #include "workloads/forward/config_reader.h"
@@ -32,23 +33,39 @@ RopeParameters read_rope(ConfigReader& config, std::int64_t dims, double default
 // What DeepSeek multiplies the softmax scale by under YaRN: (0.1 mscale_all_dim ln(factor) + 1)^2.
 double yarn_softmax_factor(const RopeParameters& parameters);
 
+// Cosines and sines of the positions below a length.
+class RopeTable {
+ public:
+  // Rotates `dims` floats in place for this position. Interleaved pairs come out as halves, as in
+  // the hub's code; queries and keys alike, so their products do not change.
+  void rotate(float* x, std::int64_t position) const;
+  // Turns the other way, keeping the order in which rotate() leaves the pairs.
+  void rotate_back(float* x, std::int64_t position) const;
+
+ private:
+  friend class Rope;
+  bool interleaved_ = false;
+  std::size_t half_ = 0;    // pairs
+  Floats cosines_, sines_;  // [positions][half]
+  std::int64_t positions_ = 0;
+};
+
+// The tables of one model (or of its layers of one kind); used by one run at a time.
 class Rope {
  public:
   explicit Rope(const RopeParameters& parameters);
 
-  // Makes positions below `end` known; call before rotate, from one thread.
-  void extend(std::int64_t end);
-
-  // Rotates `dims` floats in place for this position. Interleaved pairs come out as halves, as in
-  // the hub's code; queries and keys alike, so their products do not change.
-  void rotate(float* x, std::int64_t position) const;
+  // For a call after which `length` positions are known: frequencies that depend on the length
+  // (dynamic NTK, LongRoPE) follow it. Earlier tables stay as they are.
+  std::shared_ptr<const RopeTable> table(std::int64_t length);
 
  private:
+  void extend(RopeTable& table, std::int64_t end) const;
+
   RopeParameters parameters_;
   Floats frequencies_;  // [dims / 2]
   float amplitude_ = 1;
-  Floats cosines_, sines_;  // [positions][dims / 2]
-  std::int64_t positions_ = 0;
+  std::shared_ptr<RopeTable> table_;
 };
 
 }  // namespace moesim

@@ -1,14 +1,16 @@
-// Contract of a router: which experts one token goes to, and with what weight. Adding one: a .cpp
+// Contract of a router: which experts a token goes to, and with what weight. Adding one: a .cpp
 // file in this folder whose last line registers it under its file's name.
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "sim/core/catalog.h"
 
 namespace moesim {
 
+// What the routers may be asked for; each says in its file which fields it reads.
 struct RouterParameters {
   double scale = 1;  // multiplies the weights
   bool renormalise =
@@ -16,15 +18,35 @@ struct RouterParameters {
   std::int64_t groups = 1;                 // groups of neighbouring experts; divides the experts
   std::int64_t kept_groups = 1;            // groups a token may choose from
   std::span<const float> correction_bias;  // [experts], added for the choice only; may be empty
+  float masked_fill = -std::numeric_limits<float>::infinity();  // score of experts in other groups
+  std::span<const std::uint16_t> token_experts;  // [vocabulary][top_k], of hash routing
+  std::int64_t capacity = 0;                     // tokens an expert takes of a sequence; 0 = all
+  double norm_order = 1;                         // p of an L_p norm that divides the weights
+  double jitter = 0;                             // threshold of the sparse mixer
 };
 
-// logits [experts] -> experts [top_k] and weights [top_k], both of the caller's size, by falling
-// weight, equal weights by rising id. Never picks an expert twice.
+// The logits of all new tokens of one request, [tokens][experts].
+struct SequenceLogits {
+  std::span<const float> logits;
+  std::int64_t tokens = 0;
+  std::span<const std::int32_t> token_ids;  // [tokens]
+};
+
+// A router gives `route` (a token by itself) or `route_sequence` (tokens that compete, or are known
+// by id); results by falling weight, equal weights by rising id; never an expert twice. Places that
+// no expert takes hold kNotRouted (0xFFFF) with weight 0, behind the others.
 struct Router {
+  // logits [experts] -> experts [top_k] and weights [top_k], both of the caller's size
   void (*route)(std::span<const float> logits,
                 const RouterParameters& parameters,
                 std::span<std::uint16_t> experts,
-                std::span<float> weights);
+                std::span<float> weights) = nullptr;
+  // -> experts [tokens][top_k] and weights [tokens][top_k]
+  void (*route_sequence)(const SequenceLogits& sequence,
+                         const RouterParameters& parameters,
+                         std::span<std::uint16_t> experts,
+                         std::span<float> weights) = nullptr;
+  bool scales_input = false;  // the weight multiplies the expert's input, not its output (Llama 4)
 };
 
 }  // namespace moesim

@@ -4,7 +4,6 @@
 // "Routers").
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <vector>
 
 #include "workloads/routers/router.h"
@@ -15,7 +14,7 @@ namespace {
 
 constexpr float kNoDivisionByZero = 1e-20F;  // the hub's constant
 
-// A group scores the sum of its two best; all but the best groups become -inf.
+// A group scores the sum of its two best; all but the best groups become masked_fill.
 void mask_groups(std::span<float> scores, const RouterParameters& parameters) {
   const auto groups = static_cast<std::size_t>(parameters.groups);
   const std::size_t size = scores.size() / groups;
@@ -31,7 +30,7 @@ void mask_groups(std::span<float> scores, const RouterParameters& parameters) {
   for (std::size_t group = 0; group < groups; ++group)
     if (std::find(kept.begin(), kept.end(), group) == kept.end())
       std::fill_n(scores.begin() + static_cast<std::ptrdiff_t>(group * size), size,
-                  -std::numeric_limits<float>::infinity());
+                  parameters.masked_fill);
 }
 
 void route_sigmoid_grouped(std::span<const float> logits,

@@ -6,8 +6,8 @@
 #include <nlohmann/json.hpp>
 
 #include "workloads/forward/architecture.h"
-#include "workloads/forward/feed_forward.h"
 #include "workloads/forward/latent_attention.h"
+#include "workloads/forward/moe.h"
 
 namespace moesim {
 namespace {
@@ -63,21 +63,22 @@ DecoderLoader read_deepseek_v3(ConfigReader& config) {
       dense_layers > 0 ? config.size("intermediate_size") : config.size_or("intermediate_size", 0);
   return [=](const Checkpoint& weights) {
     const auto rope = std::make_shared<Rope>(attention.rope);
-    const auto load = [&](std::int64_t layer, const std::string& prefix, DecoderLayer& into) {
-      into.attention = load_latent(attention, rope, weights, prefix + "self_attn.");
+    const auto load = [&](std::int64_t layer, const std::string& prefix, ResidualParts& into) {
+      into.mixer = load_latent(attention, rope, weights, prefix + "self_attn.");
       const std::string mlp = prefix + "mlp.";
       if (layer < dense_layers) {
-        into.ffn = make_dense(load_gated(weights, mlp, {}, frame.hidden, dense_width));
+        into.ffn =
+            make_dense(load_network(weights, mlp, {}, {frame.hidden, dense_width, {}, false}));
         return;
       }
       MoeWeights loaded = load_moe(weights, mlp, {}, moe);
       loaded.correction_bias = weights.vector(mlp + "gate.e_score_correction_bias", moe.experts);
       if (moe.shared_width > 0)
-        loaded.shared =
-            load_gated(weights, mlp + "shared_experts.", {}, frame.hidden, moe.shared_width);
+        loaded.shared = load_network(weights, mlp + "shared_experts.", {},
+                                     {frame.hidden, moe.shared_width, {}, false});
       into.ffn = make_moe(moe, std::move(loaded));
     };
-    Decoder decoder = load_frame(frame, weights, load);
+    Decoder decoder = load_residual_frame(frame, weights, load);
     decoder.experts = moe.experts;
     decoder.top_k = moe.top_k;
     return decoder;

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 
 #include "workloads/forward/architecture.h"
-#include "workloads/forward/feed_forward.h"
 #include "workloads/forward/grouped_query_attention.h"
+#include "workloads/forward/moe.h"
 
 namespace moesim {
 namespace {
@@ -26,10 +26,10 @@ DecoderLoader read_olmoe(ConfigReader& config) {
   check_experts(config, "num_experts", moe);
   return [=](const Checkpoint& weights) {
     const auto rope = std::make_shared<Rope>(attention.rope);
-    Decoder decoder =
-        load_frame(frame, weights, [&](std::int64_t, const std::string& prefix, DecoderLayer& in) {
-          in.attention = load_grouped_query(attention, rope, weights, prefix + "self_attn.");
-          in.ffn = make_moe(moe, load_moe(weights, prefix + "mlp.", {}, moe));
+    Decoder decoder = load_residual_frame(
+        frame, weights, [&](std::int64_t, const std::string& prefix, ResidualParts& into) {
+          into.mixer = load_grouped_query(attention, rope, weights, prefix + "self_attn.");
+          into.ffn = make_moe(moe, load_moe(weights, prefix + "mlp.", {}, moe));
         });
     decoder.experts = moe.experts;
     decoder.top_k = moe.top_k;

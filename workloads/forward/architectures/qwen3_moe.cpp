@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "workloads/forward/architecture.h"
-#include "workloads/forward/feed_forward.h"
 #include "workloads/forward/grouped_query_attention.h"
+#include "workloads/forward/moe.h"
 
 namespace moesim {
 namespace {
@@ -49,14 +49,15 @@ DecoderLoader read_qwen3_moe(ConfigReader& config) {
       all_moe ? config.size_or("intermediate_size", 0) : config.size("intermediate_size");
   return [=](const Checkpoint& weights) {
     const auto rope = std::make_shared<Rope>(attention.rope);
-    const auto load = [&](std::int64_t layer, const std::string& prefix, DecoderLayer& into) {
-      into.attention = load_grouped_query(attention, rope, weights, prefix + "self_attn.");
+    const auto load = [&](std::int64_t layer, const std::string& prefix, ResidualParts& into) {
+      into.mixer = load_grouped_query(attention, rope, weights, prefix + "self_attn.");
       if (is_moe[static_cast<std::size_t>(layer)])
         into.ffn = make_moe(moe, load_moe(weights, prefix + "mlp.", {}, moe));
       else
-        into.ffn = make_dense(load_gated(weights, prefix + "mlp.", {}, frame.hidden, dense_width));
+        into.ffn = make_dense(
+            load_network(weights, prefix + "mlp.", {}, {frame.hidden, dense_width, {}, false}));
     };
-    Decoder decoder = load_frame(frame, weights, load);
+    Decoder decoder = load_residual_frame(frame, weights, load);
     decoder.experts = moe.experts;
     decoder.top_k = moe.top_k;
     return decoder;
