@@ -8,6 +8,7 @@
 #include <array>
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
@@ -165,11 +166,27 @@ const TensorView* SafetensorsFile::find(const std::string& name) const {
 void write_safetensors(const std::string& path,
                        const std::vector<TensorView>& tensors,
                        const std::map<std::string, std::string>& metadata) {
+  std::vector<TensorStream> streams;
+  streams.reserve(tensors.size());
+  for (const TensorView& tensor : tensors)
+    streams.push_back({tensor.name, tensor.dtype, tensor.shape,
+                       [data = tensor.data](const Sink& sink) { sink(data); }});
+  stream_safetensors(path, streams, metadata);
+}
+
+void stream_safetensors(const std::string& path,
+                        const std::vector<TensorStream>& tensors,
+                        const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header = nlohmann::ordered_json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::size_t offset = 0;
-  for (const TensorView& tensor : tensors) {
-    const std::size_t end = offset + tensor.data.size();
+  std::vector<std::size_t> sizes;
+  sizes.reserve(tensors.size());
+  for (const TensorStream& tensor : tensors) {
+    sizes.push_back(dtype_size(tensor.dtype));
+    for (const std::int64_t dimension : tensor.shape)
+      sizes.back() *= static_cast<std::size_t>(dimension);
+    const std::size_t end = offset + sizes.back();
     header[tensor.name] = {
         {"dtype", to_text(tensor.dtype)}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
     offset = end;
@@ -182,7 +199,16 @@ void write_safetensors(const std::string& path,
   write_file(path, [&](const Sink& sink) {
     sink(length);
     sink(std::as_bytes(std::span<const char>(text)));
-    for (const TensorView& tensor : tensors) sink(tensor.data);
+    for (std::size_t i = 0; i < tensors.size(); ++i) {
+      std::size_t given = 0;
+      tensors[i].fill([&](std::span<const std::byte> data) {
+        given += data.size();
+        sink(data);
+      });
+      if (given != sizes[i])
+        throw std::logic_error(fmt::format("tensor {} is {} bytes, not the {} of its shape",
+                                           tensors[i].name, given, sizes[i]));
+    }
   });
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -52,5 +53,19 @@ class SafetensorsFile {
 void write_safetensors(const std::string& path,
                        const std::vector<TensorView>& tensors,
                        const std::map<std::string, std::string>& metadata);
+
+// A tensor made while it is written: `fill` gives the sink its bytes in order, shape product x
+// dtype size of them (std::logic_error when it gives another number).
+struct TensorStream {
+  std::string name;
+  Dtype dtype{};
+  std::vector<std::int64_t> shape;
+  std::function<void(const Sink&)> fill;
+};
+
+// The same file for tensors that are never whole in memory.
+void stream_safetensors(const std::string& path,
+                        const std::vector<TensorStream>& tensors,
+                        const std::map<std::string, std::string>& metadata);
 
 }  // namespace moesim

@@ -222,19 +222,22 @@ RoutingTrace open_trace(const std::string& path, bool verify) {
   return trace;
 }
 
+std::map<std::string, std::string> trace_metadata(const TraceHeader& header) {
+  return {{"format_version", std::to_string(header.format_version)},
+          {"model", header.model},
+          {"experts", std::to_string(header.experts)},
+          {"top_k", std::to_string(header.top_k)},
+          {"layer_ids", as_text(header.layer_ids)},
+          {"origin", header.origin},
+          {"seed", std::to_string(header.seed)},
+          {"domains", as_text(header.domains)},
+          {"data_sha256", header.data_sha256}};
+}
+
 void write_trace(const std::string& path, const RoutingTrace& trace) {
-  const TraceHeader& header = trace.header;
-  const std::map<std::string, std::string> metadata{
-      {"format_version", std::to_string(header.format_version)},
-      {"model", header.model},
-      {"experts", std::to_string(header.experts)},
-      {"top_k", std::to_string(header.top_k)},
-      {"layer_ids", as_text(header.layer_ids)},
-      {"origin", header.origin},
-      {"seed", std::to_string(header.seed)},
-      {"domains", as_text(header.domains)},
-      {"data_sha256", data_hash(trace)}};
-  write_safetensors(path, tensors_of(trace), metadata);
+  TraceHeader header = trace.header;
+  header.data_sha256 = data_hash(trace);
+  write_safetensors(path, tensors_of(trace), trace_metadata(header));
 }
 
 }  // namespace moesim

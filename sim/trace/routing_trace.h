@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -62,5 +63,8 @@ RoutingTrace make_trace(TraceColumns columns);
 // used), with the SHA-256. InputError names file, tensor and offset.
 RoutingTrace open_trace(const std::string& path, bool verify = false);
 void write_trace(const std::string& path, const RoutingTrace& trace);  // fills data_sha256
+
+// The __metadata__ of a trace file, with data_sha256 as the header says it.
+std::map<std::string, std::string> trace_metadata(const TraceHeader& header);
 
 }  // namespace moesim
