@@ -32,9 +32,9 @@ struct SequenceLogits {
   std::span<const std::int32_t> token_ids;  // [tokens]
 };
 
-// A router gives `route` (a token by itself) or `route_sequence` (tokens that compete, or are known
-// by id); results by falling weight, equal weights by rising id; never an expert twice. Places that
-// no expert takes hold kNotRouted (0xFFFF) with weight 0, behind the others.
+// A router gives one of `route` (a token by itself), `route_sequence` (tokens that compete, or are
+// known by id) and `mix`; results by falling weight, equal weights by rising id; never an expert
+// twice. Places that no expert takes hold kNotRouted (0xFFFF) with weight 0, behind the others.
 struct Router {
   // logits [experts] -> experts [top_k] and weights [top_k], both of the caller's size
   void (*route)(std::span<const float> logits,
@@ -46,6 +46,12 @@ struct Router {
                          const RouterParameters& parameters,
                          std::span<std::uint16_t> experts,
                          std::span<float> weights) = nullptr;
+  // Soft MoE only, which routes nothing: logits [tokens][slots] -> each slot's mix of the tokens
+  // (columns of `dispatch` sum to 1) and each token's mix of the slots' results (rows of `combine`
+  // sum to 1), both [tokens][slots].
+  void (*mix)(const SequenceLogits& sequence,
+              std::span<float> dispatch,
+              std::span<float> combine) = nullptr;
   bool scales_input = false;  // the weight multiplies the expert's input, not its output (Llama 4)
 };
 

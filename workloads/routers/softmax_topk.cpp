@@ -22,8 +22,9 @@ void route_softmax_topk(std::span<const float> logits,
     weights[i] = std::exp(logits[experts[i]] - largest) / sum * scale;
 }
 
-const Registered<Router> registered{
-    "softmax_topk", "softmax over all experts, top-k, not renormalised", {route_softmax_topk}};
+const Registered<Router> registered{"softmax_topk",
+                                    "softmax over all experts, top-k, not renormalised",
+                                    {.route = route_softmax_topk}};
 
 }  // namespace
 }  // namespace moesim

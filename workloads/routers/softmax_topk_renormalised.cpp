@@ -1,7 +1,5 @@
 // Softmax over all experts, the k largest, divided by their sum (Mixtral, Qwen3-MoE). Equal to a
 // softmax over the chosen logits alone, which is what is computed (docs/models.md, "Routers").
-#include <cmath>
-
 #include "workloads/routers/router.h"
 #include "workloads/routers/top_k.h"
 
@@ -13,15 +11,12 @@ void route_softmax_topk_renormalised(std::span<const float> logits,
                                      std::span<std::uint16_t> experts,
                                      std::span<float> weights) {
   choose_largest(logits, experts);
-  for (std::size_t i = 0; i < experts.size(); ++i)
-    weights[i] = std::exp(logits[experts[i]] - logits[experts[0]]);
-  renormalise(weights, 0);
-  for (float& weight : weights) weight *= static_cast<float>(parameters.scale);
+  softmax_of_chosen(logits, experts, parameters.scale, weights);
 }
 
 const Registered<Router> registered{"softmax_topk_renormalised",
                                     "softmax over all experts, top-k, weights sum to one",
-                                    {route_softmax_topk_renormalised}};
+                                    {.route = route_softmax_topk_renormalised}};
 
 }  // namespace
 }  // namespace moesim
