@@ -33,8 +33,7 @@ UBool take_step(const void* context, std::int32_t /*steps*/) {
   return static_cast<UBool>(--budget->steps > 0);
 }
 
-// The offset of a "{2,3}+", which Oniguruma's Ruby syntax repeats and ICU makes possessive, or
-// npos.
+// "{2,3}+": Oniguruma's Ruby syntax repeats it, ICU makes it possessive.
 bool is_possessive_count(std::string_view pattern, std::size_t brace) {
   const std::size_t end = pattern.find_first_not_of("0123456789,", brace + 1);
   return end != std::string_view::npos && end > brace + 1 && pattern.substr(end).starts_with("}+");
@@ -48,6 +47,8 @@ void check_dialect(std::string_view pattern, const JsonNode& node) {
     ++at;
     if (pattern[at] == 'h' || pattern[at] == 'H')
       node.fail("\\h is not supported; write [0-9a-fA-F]");
+    if (pattern[at] == 'k' || (pattern[at] >= '1' && pattern[at] <= '9'))
+      node.fail("a reference back to a group is not supported: its work has no bound");
   }
 }
 

@@ -22,8 +22,9 @@ enum class PatternKind { text, regex };
 class SplitRegex {
  public:
   // `pattern` is the JSON string. InputError at it: not a regular expression (with the character),
-  // an empty pattern, longer than 64 KiB, or a spelling that ICU takes to mean something else than
-  // Oniguruma, for which the pattern was written (\h; a possessive {n}+).
+  // an empty pattern, longer than 64 KiB, a reference back to a group (its work has no bound), or a
+  // spelling that ICU takes to mean something else than Oniguruma, for which the pattern was
+  // written (\h; a possessive {n}+).
   SplitRegex(const JsonNode& pattern, PatternKind kind);
   SplitRegex(SplitRegex&&) noexcept;
   SplitRegex& operator=(SplitRegex&&) noexcept;
