@@ -4,7 +4,7 @@
 
 #include "workloads/forward/architecture.h"
 #include "workloads/forward/grouped_query_attention.h"
-#include "workloads/forward/moe.h"
+#include "workloads/forward/moe_config.h"
 
 namespace moesim {
 namespace {
@@ -20,9 +20,7 @@ DecoderLoader read_olmoe(ConfigReader& config) {
   moe.experts = config.size("num_experts");
   moe.top_k = config.size("num_experts_per_tok");
   moe.width = config.size("intermediate_size");
-  moe.router = Catalog<Router>::instance().at(
-      config.flag_or("norm_topk_prob", false) ? "softmax_topk_renormalised" : "softmax_topk",
-      "router");
+  moe.router = read_softmax_router(config, false);
   check_experts(config, "num_experts", moe);
   return [=](const Checkpoint& weights) {
     const auto rope = std::make_shared<Rope>(attention.rope);

@@ -6,26 +6,10 @@
 
 #include "workloads/forward/architecture.h"
 #include "workloads/forward/grouped_query_attention.h"
-#include "workloads/forward/moe.h"
+#include "workloads/forward/moe_config.h"
 
 namespace moesim {
 namespace {
-
-// Layer l is a mixture when (l + 1) is a multiple of decoder_sparse_step and l is not listed in
-// mlp_only_layers.
-std::vector<bool> read_moe_layers(ConfigReader& config, std::int64_t layers) {
-  const std::int64_t sparse_step = config.size_or("decoder_sparse_step", 1);
-  std::vector<bool> is_moe;
-  for (std::int64_t layer = 0; layer < layers; ++layer)
-    is_moe.push_back((layer + 1) % sparse_step == 0);
-  if (const auto dense = config.find("mlp_only_layers"))
-    for (const JsonNode& layer : dense->items())
-      is_moe[static_cast<std::size_t>(layer.as_int(0, layers - 1))] = false;
-  if (std::find(is_moe.begin(), is_moe.end(), true) == is_moe.end())
-    config.fail(config.find("mlp_only_layers") ? "mlp_only_layers" : "decoder_sparse_step",
-                "no layer is left with a mixture of experts");
-  return is_moe;
-}
 
 DecoderLoader read_qwen3_moe(ConfigReader& config) {
   const DecoderFrame frame = read_frame(config, 1e-6);
@@ -39,11 +23,9 @@ DecoderLoader read_qwen3_moe(ConfigReader& config) {
   moe.experts = config.size("num_experts");
   moe.top_k = config.size("num_experts_per_tok");
   moe.width = config.size("moe_intermediate_size");
-  moe.router = Catalog<Router>::instance().at(
-      config.flag_or("norm_topk_prob", false) ? "softmax_topk_renormalised" : "softmax_topk",
-      "router");
+  moe.router = read_softmax_router(config, false);
   check_experts(config, "num_experts", moe);
-  const std::vector<bool> is_moe = read_moe_layers(config, frame.layers);
+  const std::vector<bool> is_moe = read_sparse_layers(config, frame.layers);
   const bool all_moe = std::find(is_moe.begin(), is_moe.end(), false) == is_moe.end();
   const std::int64_t dense_width =
       all_moe ? config.size_or("intermediate_size", 0) : config.size("intermediate_size");

@@ -1,0 +1,28 @@
+// What several architectures read alike about their mixtures of experts.
+#pragma once
+
+#include <vector>
+
+#include "workloads/forward/moe.h"
+
+namespace moesim {
+
+// By layer, whether it is a mixture: layer l is one when (l + 1) is a multiple of
+// decoder_sparse_step and l is not listed in mlp_only_layers (Qwen).
+std::vector<bool> read_sparse_layers(ConfigReader& config, std::int64_t layers);
+
+// n_group and topk_group (null: 1), checked: a group scores `scored` of its members (the sum of its
+// two best, or its maximum), and the kept groups must hold top_k. Sets moe.routing.
+void read_groups(ConfigReader& config, std::int64_t scored, MoeParameters& moe);
+
+// n_routed_experts, num_experts_per_tok, moe_intermediate_size, n_shared_experts,
+// routed_scaling_factor, norm_topk_prob: DeepSeek's spelling, which GLM and others took over.
+MoeParameters read_deepseek_moe(ConfigReader& config, std::int64_t hidden);
+
+// first_k_dense_replace: layers below it are dense. InputError when none is left.
+std::int64_t read_leading_dense(ConfigReader& config, std::int64_t layers);
+
+// "softmax_topk_renormalised" or "softmax_topk", as norm_topk_prob says.
+Router read_softmax_router(ConfigReader& config, bool renormalised_if_absent);
+
+}  // namespace moesim
