@@ -160,7 +160,12 @@ std::shared_ptr<const Weight> Checkpoint::matrix(const std::string& name,
 }
 
 Floats Checkpoint::vector(const std::string& name, std::int64_t size) const {
-  const Place place = find(name, {size});
+  return tensor(name, {size});
+}
+
+Floats Checkpoint::tensor(const std::string& name, const std::vector<std::int64_t>& shape) const {
+  const Place place = find(name, shape);
+  const std::int64_t size = place.tensor->elements();
   Floats values(static_cast<std::size_t>(size));
   expand_elements({place.tensor, place.file, 1}, 0, size, values.data());
   return values;

@@ -68,6 +68,8 @@ class Checkpoint {
                                        std::int64_t rows,
                                        std::int64_t columns) const;
   Floats vector(const std::string& name, std::int64_t size) const;
+  // All elements of a small tensor of any shape, row-major.
+  Floats tensor(const std::string& name, const std::vector<std::int64_t>& shape) const;
   bool has(const std::string& name) const { return places_.count(name) != 0; }
 
  private:
