@@ -127,6 +127,8 @@ bool ConfigReader::flag_or(const std::string& key, bool absent) {
   return value ? value->as_bool() : absent;
 }
 
+bool ConfigReader::is_null(const std::string& key) { return root_.has(key) && !find(key); }
+
 std::string ConfigReader::model_type() {
   read_.insert("model_type");
   return root_.at("model_type").as_string();

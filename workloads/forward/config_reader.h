@@ -26,6 +26,9 @@ class ConfigReader {
   std::int64_t size_or(const std::string& key, std::int64_t absent, std::int64_t low = 1);
   double number_or(const std::string& key, double absent);
   bool flag_or(const std::string& key, bool absent);
+  // Whether the key is there with the value null, where a class takes that for something else than
+  // its absence.
+  bool is_null(const std::string& key);
   std::string model_type();
 
   // Refuses any value but this one; absent is fine.

@@ -166,17 +166,22 @@ class GroupedQueryAttention : public Mixer {
   GroupedQueryWeights weights_;
 };
 
-void read_heads(ConfigReader& config, std::int64_t hidden, HeadShape& shape) {
+void read_heads(ConfigReader& config,
+                std::int64_t hidden,
+                const HeadDefaults& absent,
+                HeadShape& shape) {
   shape.heads = config.size("num_attention_heads");
-  shape.kv_heads = config.size_or("num_key_value_heads", shape.heads);
+  const bool own_keys = absent.kv_heads == 0 || config.is_null("num_key_value_heads");
+  shape.kv_heads = config.size_or("num_key_value_heads", own_keys ? shape.heads : absent.kv_heads);
   if (shape.heads % shape.kv_heads != 0)
     config.fail("num_key_value_heads", fmt::format("{} does not divide the {} attention heads",
                                                    shape.kv_heads, shape.heads));
-  if (!config.find("head_dim") && hidden % shape.heads != 0)
+  const bool split = absent.head_dim == 0 || config.is_null("head_dim");
+  if (split && !config.find("head_dim") && hidden % shape.heads != 0)
     config.fail("num_attention_heads",
                 fmt::format("{} heads do not divide hidden_size {} and head_dim is not given",
                             shape.heads, hidden));
-  shape.key_dim = config.size_or("head_dim", hidden / shape.heads);
+  shape.key_dim = config.size_or("head_dim", split ? hidden / shape.heads : absent.head_dim);
   shape.value_dim = shape.key_dim;
 }
 
@@ -184,17 +189,18 @@ void read_heads(ConfigReader& config, std::int64_t hidden, HeadShape& shape) {
 
 GroupedQueryParameters read_grouped_query(ConfigReader& config,
                                           std::int64_t hidden,
-                                          double default_theta) {
+                                          double default_theta,
+                                          const HeadDefaults& absent) {
   GroupedQueryParameters parameters;
   parameters.hidden = hidden;
-  read_heads(config, hidden, parameters.shape);
+  read_heads(config, hidden, absent, parameters.shape);
   parameters.qkv_bias = parameters.output_bias = config.flag_or("attention_bias", false);
   const std::int64_t key_dim = parameters.shape.key_dim;
   // transformers 5 keeps the factor with the rope keys.
   const auto rope = config.find("rope_parameters");
   const auto inside = rope ? rope->find("partial_rotary_factor") : std::nullopt;
-  const double share =
-      inside ? inside->as_number() : config.number_or("partial_rotary_factor", 1.0);
+  const double share = inside ? inside->as_number()
+                              : config.number_or("partial_rotary_factor", absent.rotated_share);
   if (share <= 0 || share > 1)
     config.fail("partial_rotary_factor", "must be above 0 and at most 1");
   const auto dims = static_cast<std::int64_t>(static_cast<double>(key_dim) * share);

@@ -38,10 +38,16 @@ struct GroupedQueryParameters {
 
 // The keys shared by the hub's classes: num_attention_heads, num_key_value_heads, head_dim (absent:
 // hidden / heads), attention_bias (on all four projections), partial_rotary_factor and the rope
-// keys.
+// keys. `absent` is what a class takes for keys that are not there (null is not absent).
+struct HeadDefaults {
+  std::int64_t kv_heads = 0;  // 0 = as many as heads
+  std::int64_t head_dim = 0;  // 0 = hidden / heads
+  double rotated_share = 1;   // partial_rotary_factor
+};
 GroupedQueryParameters read_grouped_query(ConfigReader& config,
                                           std::int64_t hidden,
-                                          double default_theta);
+                                          double default_theta,
+                                          const HeadDefaults& absent = {});
 
 struct GroupedQueryWeights {
   std::shared_ptr<const Weight> qkv, output;                  // [q then k then v rows][hidden]

@@ -2,8 +2,6 @@
 // add each token's results in the order of its choices, so that sums do not depend on threads.
 #include "workloads/forward/moe.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -241,31 +239,6 @@ class MoeFeedForward : public FeedForward {
 };
 
 }  // namespace
-
-void check_experts(const ConfigReader& config,
-                   const std::string& experts_key,
-                   const MoeParameters& parameters) {
-  constexpr std::int64_t kMostExperts = kNotRouted;  // ids below it fit the trace's u16
-  if (parameters.experts + parameters.zero_experts > kMostExperts)
-    config.fail(experts_key, fmt::format("at most {} experts are implemented", kMostExperts));
-  if (parameters.top_k > parameters.experts + parameters.zero_experts)
-    config.fail("num_experts_per_tok",
-                fmt::format("{} exceeds the {} experts", parameters.top_k, parameters.experts));
-}
-
-MoeWeights load_moe(const Checkpoint& weights,
-                    const std::string& prefix,
-                    const NetworkNames& names,
-                    const MoeParameters& parameters) {
-  MoeWeights loaded;
-  loaded.router = weights.matrix(prefix + "gate.weight",
-                                 parameters.experts + parameters.zero_experts, parameters.hidden);
-  for (std::int64_t expert = 0; expert < parameters.experts; ++expert)
-    loaded.experts.push_back(
-        load_network(weights, fmt::format("{}experts.{}.", prefix, expert), names,
-                     {parameters.hidden, parameters.width, parameters.activation, false}));
-  return loaded;
-}
 
 std::unique_ptr<FeedForward> make_moe(const MoeParameters& parameters, MoeWeights weights) {
   return std::make_unique<MoeFeedForward>(parameters, std::move(weights));

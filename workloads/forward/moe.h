@@ -45,6 +45,17 @@ MoeWeights load_moe(const Checkpoint& weights,
                     const NetworkNames& names,
                     const MoeParameters& parameters);
 
+// Experts fused in two tensors, <prefix><up> [experts][2 width][hidden] and <prefix><down>
+// [experts][hidden][width], or each expert transposed. Biases: <name>_bias [experts][rows].
+struct FusedExperts {
+  std::string up = "gate_up_proj", down = "down_proj";
+  bool transposed = false, bias = false;
+};
+std::vector<Network> load_fused_experts(const Checkpoint& weights,
+                                        const std::string& prefix,
+                                        const FusedExperts& fused,
+                                        const MoeParameters& parameters);
+
 std::unique_ptr<FeedForward> make_moe(const MoeParameters& parameters, MoeWeights weights);
 
 }  // namespace moesim
