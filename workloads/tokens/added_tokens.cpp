@@ -64,39 +64,41 @@ AddedTokens::Token read_token(const JsonNode& node) {
 AddedTokens::AddedTokens(const JsonNode& list,
                          const BytePairModel& model,
                          const Normalizer& normalizer) {
-  std::unordered_map<std::int32_t, std::string_view> taken;
-  taken.reserve(model.vocabulary().size());
-  for (const auto& entry : model.vocabulary()) taken.emplace(entry.second, entry.first);
+  std::unordered_set<std::int32_t> ids;
+  ids.reserve(model.vocabulary().size());
+  for (const auto& entry : model.vocabulary()) ids.insert(entry.second);
   std::unordered_set<std::string> contents;
   const std::vector<JsonNode> nodes = list.items();
   tokens_.reserve(nodes.size());
   for (const JsonNode& node : nodes) {
     Token token = read_token(node);
+    if (!contents.insert(token.content).second)
+      node.at("content").fail("this token is listed twice");
     const std::optional<std::int32_t> known = model.id_of(token.content);
     if (known && *known != token.id)
       node.at("id").fail(fmt::format("the vocabulary gives {} the id {}", token.content, *known));
-    if (!contents.insert(token.content).second)
-      node.at("content").fail("this token is listed twice");
-    const auto owner = taken.find(token.id);
-    if (!known && owner != taken.end())
+    if (!ids.insert(token.id).second && !known)
       node.at("id").fail(fmt::format("the id {} belongs to another token already", token.id));
     token.written = to_utf16(token.content, "added token");
     if (token.normalized) token.written = normalizer.apply(token.written);
     tokens_.push_back(std::move(token));
-    taken.emplace(tokens_.back().id, std::string_view());
   }
+  fill(plain_, false);
+  fill(normalized_, true);
+}
+
+void AddedTokens::fill(Index& index, bool normalized) {
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     const std::u16string& written = tokens_[i].written;
-    if (written.empty()) continue;  // normalised away
-    Index& index = tokens_[i].normalized ? normalized_ : plain_;
+    // A token that is normalised away is found nowhere.
+    if (written.empty() || tokens_[i].normalized != normalized) continue;
     index.first.set(written.front());
     index.starting[written.front()].push_back(i);
   }
-  for (Index* index : {&plain_, &normalized_})
-    for (auto& entry : index->starting)
-      std::stable_sort(entry.second.begin(), entry.second.end(), [&](std::size_t a, std::size_t b) {
-        return tokens_[a].written.size() > tokens_[b].written.size();
-      });
+  for (auto& entry : index.starting)
+    std::stable_sort(entry.second.begin(), entry.second.end(), [&](std::size_t a, std::size_t b) {
+      return tokens_[a].written.size() > tokens_[b].written.size();
+    });
 }
 
 const AddedTokens::Token* AddedTokens::find_at(const Index& index,
@@ -106,6 +108,16 @@ const AddedTokens::Token* AddedTokens::find_at(const Index& index,
   for (const std::size_t i : index.starting.at(text[at]))
     if (text.substr(at).starts_with(tokens_[i].written)) return &tokens_[i];
   return nullptr;
+}
+
+AddedTokens::Span AddedTokens::span_of(const Token& token,
+                                       std::u16string_view text,
+                                       std::size_t at,
+                                       std::size_t done) {
+  Span span{at, at + token.written.size()};
+  while (token.lstrip && span.begin > done && is_space(text[span.begin - 1])) --span.begin;
+  while (token.rstrip && span.end < text.size() && is_space(text[span.end])) ++span.end;
+  return span;
 }
 
 std::vector<AddedTokens::Part> AddedTokens::cut(std::u16string_view text, bool normalized) const {
@@ -118,14 +130,15 @@ std::vector<AddedTokens::Part> AddedTokens::cut(std::u16string_view text, bool n
       ++at;
       continue;
     }
-    std::size_t begin = at, end = at + token->written.size();
-    at = end;
-    if (token->single_word && (word_before(text, begin) || word_after(text, end))) continue;
-    while (token->lstrip && begin > done && is_space(text[begin - 1])) --begin;
-    while (token->rstrip && end < text.size() && is_space(text[end])) ++end;
-    if (begin > done) parts.push_back({text.substr(done, begin - done), -1});
-    parts.push_back({text.substr(begin, end - begin), token->id});
-    done = at = end;
+    const std::size_t end = at + token->written.size();
+    if (token->single_word && (word_before(text, at) || word_after(text, end))) {
+      at = end;
+      continue;
+    }
+    const Span span = span_of(*token, text, at, done);
+    if (span.begin > done) parts.push_back({text.substr(done, span.begin - done), -1});
+    parts.push_back({text.substr(span.begin, span.end - span.begin), token->id});
+    done = at = span.end;
   }
   if (done < text.size()) parts.push_back({text.substr(done), -1});
   return parts;

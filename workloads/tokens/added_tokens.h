@@ -49,6 +49,16 @@ class AddedTokens {
     std::bitset<65536> first;
     std::unordered_map<char16_t, std::vector<std::size_t>> starting;
   };
+  struct Span {
+    std::size_t begin = 0, end = 0;
+  };
+  void fill(Index& index, bool normalized);
+  // What a token found at `at` takes: itself and the white space it strips, but nothing before
+  // `done`.
+  static Span span_of(const Token& token,
+                      std::u16string_view text,
+                      std::size_t at,
+                      std::size_t done);
   const Token* find_at(const Index& index, std::u16string_view text, std::size_t at) const;
   std::vector<Token> tokens_;
   Index plain_, normalized_;

@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "workloads/tokens/unicode_text.h"
+
 namespace moesim {
 namespace {
 
@@ -39,10 +41,8 @@ constexpr Tables kTables = make_tables();
 std::optional<std::string> bytes_of_alphabet(std::string_view utf8) {
   std::string out;
   out.reserve(utf8.size());
-  const auto* text = reinterpret_cast<const std::uint8_t*>(utf8.data());
   for (std::size_t at = 0; at < utf8.size();) {
-    UChar32 character = 0;
-    U8_NEXT(text, at, utf8.size(), character);
+    const std::int32_t character = next_character(utf8, at);
     if (character < 0 || character >= kBytes + kOthers) return std::nullopt;
     const std::int16_t byte = kTables.byte[static_cast<std::size_t>(character)];
     if (byte < 0) return std::nullopt;

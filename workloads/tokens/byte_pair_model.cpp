@@ -47,6 +47,26 @@ void check_options(const JsonNode& model) {
   refuse_unless_empty(model, "end_of_word_suffix");
 }
 
+using TokenPair = std::pair<std::string_view, std::string_view>;
+
+// The two tokens of a merge; none for the first line of a merges.txt, which some files keep: it is
+// no merge and takes no rank.
+std::optional<TokenPair> pair_of(const nlohmann::json& merge) {
+  if (merge.is_array()) {
+    if (merge.size() != 2 || !merge[0].is_string() || !merge[1].is_string())
+      throw MergeMistake{"a merge must be two tokens"};
+    return TokenPair{merge[0].get_ref<const std::string&>(),
+                     merge[1].get_ref<const std::string&>()};
+  }
+  if (!merge.is_string()) throw MergeMistake{"a merge must be \"a b\" or [\"a\", \"b\"]"};
+  const std::string_view text = merge.get_ref<const std::string&>();
+  if (text.starts_with("#version")) return std::nullopt;
+  const std::size_t space = text.find(' ');
+  if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos)
+    throw MergeMistake{"a merge must be two tokens with one space between"};
+  return TokenPair{text.substr(0, space), text.substr(space + 1)};
+}
+
 std::string spelled(const std::string& token) { return nlohmann::json(token).dump(); }
 
 }  // namespace
@@ -88,23 +108,7 @@ void BytePairModel::read_merges(const JsonNode& merges) {
   std::size_t index = 0;
   try {
     for (const nlohmann::json& merge : merges.json()) {
-      if (merge.is_array()) {
-        if (merge.size() != 2 || !merge[0].is_string() || !merge[1].is_string())
-          throw MergeMistake{"a merge must be two tokens"};
-        add_merge(merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>(),
-                  rank++);
-      } else if (merge.is_string()) {
-        const std::string_view text = merge.get_ref<const std::string&>();
-        const std::size_t space = text.find(' ');
-        // The first line of a merges.txt, which some files keep, is no merge and takes no rank.
-        if (!text.starts_with("#version")) {
-          if (space == std::string_view::npos || text.find(' ', space + 1) != text.npos)
-            throw MergeMistake{"a merge must be two tokens with one space between"};
-          add_merge(text.substr(0, space), text.substr(space + 1), rank++);
-        }
-      } else {
-        throw MergeMistake{"a merge must be \"a b\" or [\"a\", \"b\"]"};
-      }
+      if (const auto pair = pair_of(merge)) add_merge(pair->first, pair->second, rank++);
       ++index;
     }
   } catch (const MergeMistake& mistake) {

@@ -21,43 +21,67 @@ struct Candidate {
   }
 };
 
+// A word's symbols in a linked list.
+class Symbols {
+ public:
+  explicit Symbols(const std::vector<std::int32_t>& ids) : symbols_(ids.size()) {
+    const auto count = static_cast<std::int32_t>(ids.size());
+    for (std::int32_t i = 0; i < count; ++i)
+      at(i) = {ids[static_cast<std::size_t>(i)], i - 1, i + 1 < count ? i + 1 : -1};
+  }
+
+  Symbol& at(std::int32_t place) { return symbols_[static_cast<std::size_t>(place)]; }
+  bool begins_pair(std::int32_t place) {
+    return place >= 0 && at(place).id >= 0 && at(place).after >= 0;
+  }
+  std::int32_t id_after(std::int32_t place) { return at(at(place).after).id; }
+
+  // The symbol and the one after it become one.
+  void join(std::int32_t place, std::int32_t id) {
+    Symbol& left = at(place);
+    Symbol& right = at(left.after);
+    left.id = id;
+    left.after = right.after;
+    right.id = -1;
+    if (left.after >= 0) at(left.after).before = place;
+  }
+
+  std::vector<std::int32_t> ids() const {
+    std::vector<std::int32_t> ids;
+    ids.reserve(symbols_.size());
+    for (const Symbol& symbol : symbols_)
+      if (symbol.id >= 0) ids.push_back(symbol.id);
+    return ids;
+  }
+
+ private:
+  std::vector<Symbol> symbols_;
+};
+
 }  // namespace
 
 void BytePairModel::join_pairs(std::vector<std::int32_t>& ids) const {
-  const auto count = static_cast<std::int32_t>(ids.size());
-  std::vector<Symbol> symbols(ids.size());
-  const auto at = [&](std::int32_t place) -> Symbol& {
-    return symbols[static_cast<std::size_t>(place)];
-  };
-  for (std::int32_t i = 0; i < count; ++i)
-    at(i) = {ids[static_cast<std::size_t>(i)], i - 1, i + 1 < count ? i + 1 : -1};
+  Symbols symbols(ids);
   std::vector<Candidate> storage;
   storage.reserve(ids.size());
   std::priority_queue<Candidate> candidates(std::less<Candidate>(), std::move(storage));
   const auto consider = [&](std::int32_t place) {
-    if (place < 0 || at(place).after < 0) return;
-    const Merge* merge = merge_of(at(place).id, at(at(place).after).id);
+    if (!symbols.begins_pair(place)) return;
+    const Merge* merge = merge_of(symbols.at(place).id, symbols.id_after(place));
     if (merge != nullptr) candidates.push({merge->rank, place, merge->id});
   };
-  for (std::int32_t i = 0; i + 1 < count; ++i) consider(i);
+  for (std::size_t i = 0; i < ids.size(); ++i) consider(static_cast<std::int32_t>(i));
   while (!candidates.empty()) {
     const Candidate next = candidates.top();
     candidates.pop();
-    Symbol& left = at(next.place);
-    if (left.id < 0 || left.after < 0) continue;
-    Symbol& right = at(left.after);
-    const Merge* merge = merge_of(left.id, right.id);
+    if (!symbols.begins_pair(next.place)) continue;
+    const Merge* merge = merge_of(symbols.at(next.place).id, symbols.id_after(next.place));
     if (merge == nullptr || merge->id != next.id) continue;
-    left.id = next.id;
-    left.after = right.after;
-    right.id = -1;
-    if (left.after >= 0) at(left.after).before = next.place;
-    consider(left.before);
+    symbols.join(next.place, next.id);
+    consider(symbols.at(next.place).before);
     consider(next.place);
   }
-  ids.clear();
-  for (const Symbol& symbol : symbols)
-    if (symbol.id >= 0) ids.push_back(symbol.id);
+  ids = symbols.ids();
 }
 
 }  // namespace moesim

@@ -65,7 +65,11 @@ std::u16string Normalizer::apply(std::u16string_view text) const {
   std::u16string out(text);
   for (const Step& step : steps_) {
     if (out.empty()) break;
-    out = step.type == "Prepend" ? step.prefix + out : normalized(out, form_of(step.type));
+    if (step.type == "Prepend") {
+      out.insert(0, step.prefix);
+    } else {
+      out = normalized(out, form_of(step.type));
+    }
   }
   return out;
 }

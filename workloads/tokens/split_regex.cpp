@@ -14,7 +14,7 @@
 namespace moesim {
 namespace {
 
-constexpr std::size_t kMaxPattern = 64 * 1024;
+constexpr std::size_t kMaxPattern = std::size_t{64} << 10;
 constexpr std::int32_t kMaxStack = 64 << 20;  // bytes
 
 struct Closer {
@@ -26,6 +26,13 @@ struct Part {
   std::size_t begin = 0, end = 0;
   bool match = false;
 };
+
+// Whether two neighbours, matches or not, are one piece.
+bool are_joined(bool match, bool next_match, SplitBehaviour behaviour) {
+  if (behaviour == SplitBehaviour::contiguous) return match == next_match;
+  if (behaviour == SplitBehaviour::merged_with_previous) return !match && next_match;
+  return behaviour == SplitBehaviour::merged_with_next && match && !next_match;
+}
 
 // ICU calls this at every step; false stops the match.
 UBool take_step(const void* context, std::int32_t /*steps*/) {
@@ -131,16 +138,9 @@ void SplitRegex::split(std::u16string_view text,
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const Part first = parts[i];
     if (first.match && behaviour == SplitBehaviour::removed) continue;
-    std::size_t end = first.end;
-    const auto joins_next = [&] {
-      if (i + 1 == parts.size()) return false;
-      const bool now = parts[i].match, next = parts[i + 1].match;
-      if (behaviour == SplitBehaviour::contiguous) return now == next;
-      if (behaviour == SplitBehaviour::merged_with_previous) return !now && next;
-      return behaviour == SplitBehaviour::merged_with_next && now && !next;
-    };
-    while (joins_next()) end = parts[++i].end;
-    if (end > first.begin) pieces.push_back(text.substr(first.begin, end - first.begin));
+    while (i + 1 < parts.size() && are_joined(parts[i].match, parts[i + 1].match, behaviour)) ++i;
+    if (parts[i].end > first.begin)
+      pieces.push_back(text.substr(first.begin, parts[i].end - first.begin));
   }
 }
 

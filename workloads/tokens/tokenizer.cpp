@@ -17,7 +17,7 @@ namespace {
 
 // The file's outermost level, checked; the parts are read from it.
 JsonNode read_top(std::string_view json, const std::string& name) {
-  const JsonNode top = read_json_text(json, name);
+  JsonNode top = read_json_text(json, name);
   if (!top.is_object()) top.fail("a tokenizer.json is an object");
   top.allow_only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
                   "post_processor", "decoder", "model"});

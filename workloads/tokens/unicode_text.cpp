@@ -16,13 +16,9 @@ constexpr UChar32 kReplacement = 0xFFFD;
 
 // The first byte that begins no well-formed character.
 std::size_t malformed_byte(std::string_view text) {
-  const auto size = static_cast<std::int32_t>(text.size());
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(text.data());
-  for (std::int32_t at = 0; at < size;) {
-    const std::int32_t begin = at;
-    UChar32 letter = 0;
-    U8_NEXT(bytes, at, size, letter);
-    if (letter < 0) return static_cast<std::size_t>(begin);
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t begin = at;
+    if (next_character(text, at) < 0) return begin;
   }
   return text.size();
 }
@@ -34,6 +30,14 @@ void check_size(std::string_view text, const std::string& name) {
 }
 
 }  // namespace
+
+// NOLINTNEXTLINE(readability-function-cognitive-complexity): the branches are the macro's
+std::int32_t next_character(std::string_view utf8, std::size_t& at) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(utf8.data());
+  UChar32 character = 0;
+  U8_NEXT(bytes, at, utf8.size(), character);
+  return character;
+}
 
 std::u16string to_utf16(std::string_view text, const std::string& name) {
   check_size(text, name);

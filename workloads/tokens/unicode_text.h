@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,10 @@ inline constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
 
 // InputError, naming `name` and the byte, where the text is not UTF-8 or longer than kMaxTextBytes.
 std::u16string to_utf16(std::string_view text, const std::string& name);
+
+// The character that begins at `at`, which moves behind it; -1 where none does, `at` then moves
+// behind the malformed part.
+std::int32_t next_character(std::string_view utf8, std::size_t& at);
 
 // Replaces `out` by the UTF-8 form of well-formed UTF-16; a lone surrogate becomes U+FFFD.
 void to_utf8(std::u16string_view text, std::string& out);

@@ -159,7 +159,7 @@ TEST_CASE("normalisers and decoders of other kinds are refused by name") {
 }
 
 TEST_CASE("added tokens that contradict the vocabulary or each other are refused") {
-  const auto with = [](std::vector<json> tokens) {
+  const auto with = [](const std::vector<json>& tokens) {
     return [tokens](json& t) { t["added_tokens"] = tokens; };
   };
   check_refused({
