@@ -9,6 +9,7 @@
 #include "sim/model/moe_model.h"
 #include "sim/plan/all_to_all.h"
 #include "sim/plan/placement.h"
+#include "workloads/traces/importer.h"
 
 namespace moesim {
 namespace {
@@ -34,6 +35,7 @@ const std::vector<Listing>& listings() {
       {"placements", print_catalog<PlacementPart>},
       {"all_to_all", print_catalog<AllToAllPart>},
       {"charts", print_catalog<ChartPart>},
+      {"importers", print_catalog<TraceImporter>},
       {"models", [] { print_names(model_names()); }},
       {"accelerators", [] { print_names(accelerator_names()); }},
       {"clusters", [] { print_names(cluster_preset_names()); }},
@@ -61,7 +63,7 @@ void add_list(CLI::App& command) {
 
 const Registered<Command> registered{
     "list",
-    "List topologies, placements, all_to_all, charts, models, accelerators, clusters",
+    "List topologies, placements, all_to_all, charts, importers, models, accelerators, clusters",
     {add_list}};
 
 }  // namespace
