@@ -1,22 +1,20 @@
-// Statistics of a trace, one pass per layer and quantity, layers in parallel.
+// Statistics of a trace: loads from one pass over its rows, pairs layer by layer.
 #include "sim/trace/trace_stats.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <numeric>
 #include <thread>
 #include <utility>
 
 #include "sim/trace/request_rows.h"
-#include "sim/trace/trace_laws.h"
+#include "sim/trace/trace_stats_counts.h"
 
 namespace moesim {
 namespace {
-
-using RowPair = std::pair<std::uint32_t, std::uint32_t>;
-constexpr std::size_t kPairCounters = std::size_t{1} << 22;  // 16 MiB a thread at most
 
 // Slope of log(load) over log(rank), least squares, sign turned. The coldest quarter is left out:
 // its steep drop is not the power law's.
@@ -35,127 +33,67 @@ double zipf_exponent(const std::vector<std::uint64_t>& falling) {
   return n < 2 ? 0 : -(n * sum_xy - sum_x * sum_y) / (n * sum_xx - sum_x * sum_x);
 }
 
-std::uint64_t top_sum(std::span<std::uint32_t> counts, std::size_t top) {
-  std::nth_element(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(top) - 1,
-                   counts.end(), std::greater<>());
-  return std::accumulate(counts.begin(), counts.begin() + static_cast<std::ptrdiff_t>(top),
-                         std::uint64_t{0});
-}
-
-// Where the two choices of a pair are found: a token and a MoE layer each.
-struct ChoicePairs {
-  const RoutingTrace& trace;
-  std::span<const RowPair> rows;
-  std::size_t layer, next_layer;
-};
-
-// counts[expert - first][next expert] += the pairs of the experts from `first` on for which there
-// are counters.
-void count_pairs(const ChoicePairs& pairs, std::size_t first, std::vector<std::uint32_t>& counts) {
-  const auto experts = static_cast<std::size_t>(pairs.trace.header.experts);
-  const std::size_t end = std::min(experts, first + counts.size() / experts);
-  for (const RowPair& row : pairs.rows) {
-    const auto next = pairs.trace.choice(row.second, pairs.next_layer);
-    for (const std::uint16_t a : pairs.trace.choice(row.first, pairs.layer)) {
-      if (a < first || a >= end) continue;  // kNotRouted lies beyond the end as well
-      std::uint32_t* of_expert = counts.data() + (a - first) * experts;
-      for (const std::uint16_t b : next)
-        if (b != kNotRouted) ++of_expert[b];
-    }
-  }
-}
-
-// Pairs are counted in blocks of first experts, so that the counters stay small for any number of
-// experts.
-DependenceStats coverage(const ChoicePairs& pairs) {
-  const auto experts = static_cast<std::size_t>(pairs.trace.header.experts);
-  const std::size_t top = (experts + 4) / 5;
-  const std::size_t block = std::min(experts, std::max<std::size_t>(1, kPairCounters / experts));
-  std::vector<std::uint32_t> counts(block * experts), next_load(experts, 0);
-  std::uint64_t covered = 0;
-  for (std::size_t first = 0; first < experts; first += block) {
-    std::fill(counts.begin(), counts.end(), 0U);
-    count_pairs(pairs, first, counts);
-    for (std::size_t i = 0; i < block; ++i) {
-      const auto of_expert = std::span(counts).subspan(i * experts, experts);
-      std::transform(of_expert.begin(), of_expert.end(), next_load.begin(), next_load.begin(),
-                     std::plus<>());
-      covered += top_sum(of_expert, top);
-    }
-  }
+DependenceStats same_first(const FirstChoices& choices) {
   DependenceStats stats;
-  stats.pairs = std::accumulate(next_load.begin(), next_load.end(), std::uint64_t{0});
+  stats.pairs = std::accumulate(choices.before.begin(), choices.before.end(), std::uint64_t{0});
   if (stats.pairs == 0) return stats;
   const auto total = static_cast<double>(stats.pairs);
-  stats.share = static_cast<double>(covered) / total;
-  stats.chance = static_cast<double>(top_sum(next_load, top)) / total;
+  stats.share = static_cast<double>(choices.same) / total;
+  for (std::size_t expert = 0; expert < choices.before.size(); ++expert)
+    stats.chance += static_cast<double>(choices.before[expert]) / total *
+                    (static_cast<double>(choices.after[expert]) / total);
   return stats;
 }
 
-DependenceStats same_first(const RoutingTrace& trace,
-                           std::span<const RowPair> neighbours,
-                           std::size_t layer) {
-  DependenceStats stats;
-  std::uint64_t same = 0;
-  std::vector<std::uint64_t> before(static_cast<std::size_t>(trace.header.experts), 0);
-  std::vector<std::uint64_t> after = before;
-  for (const RowPair& row : neighbours) {
-    const std::uint16_t a = trace.choice(row.first, layer)[0];
-    const std::uint16_t b = trace.choice(row.second, layer)[0];
-    if (a == kNotRouted || b == kNotRouted) continue;
-    ++stats.pairs;
-    ++before[a];
-    ++after[b];
-    if (a == b) ++same;
-  }
-  if (stats.pairs == 0) return stats;
-  const auto total = static_cast<double>(stats.pairs);
-  stats.share = static_cast<double>(same) / total;
-  for (std::size_t expert = 0; expert < before.size(); ++expert)
-    stats.chance +=
-        static_cast<double>(before[expert]) / total * (static_cast<double>(after[expert]) / total);
-  return stats;
+using Load = std::vector<std::uint64_t>;
+
+void add_load(Load& into, const Load& from) {
+  for (std::size_t expert = 0; expert < into.size(); ++expert) into[expert] += from[expert];
 }
 
-// What every layer needs, made once.
-struct SharedRows {
-  std::vector<RowPair> itself;      // (row, row)
-  std::vector<RowPair> neighbours;  // (row, row of the request's next position)
-};
-
-SharedRows shared_rows(const RoutingTrace& trace, const RequestRows& requests) {
-  SharedRows rows;
-  for (std::uint32_t row = 0; row < trace.tokens(); ++row) rows.itself.emplace_back(row, row);
-  for (std::size_t request = 0; request < requests.requests(); ++request) {
-    const auto of_request = requests.of(request);
-    for (std::size_t i = 1; i < of_request.size(); ++i)
-      if (trace.position[of_request[i]] == trace.position[of_request[i - 1]] + 1)
-        rows.neighbours.emplace_back(of_request[i - 1], of_request[i]);
+// `labelled` is [domain x 2 + phase][expert].
+void set_loads(LayerTraceStats& stats, const std::vector<Load>& labelled) {
+  const Load none(labelled.front().size(), 0);
+  std::array<Load, 2> by_phase{none, none};
+  for (std::size_t domain = 0; domain < labelled.size() / 2; ++domain) {
+    Load sum = none;
+    for (std::size_t phase = 0; phase < 2; ++phase) {
+      add_load(by_phase[phase], labelled[domain * 2 + phase]);
+      add_load(sum, labelled[domain * 2 + phase]);
+    }
+    stats.by_domain.push_back(load_stats(std::move(sum)));
   }
-  return rows;
-}
-
-LayerTraceStats layer_stats(const RoutingTrace& trace, const SharedRows& rows, std::size_t layer) {
-  const auto experts = static_cast<std::size_t>(trace.header.experts);
-  const std::size_t domains = trace.header.domains.size();
-  std::vector<std::vector<std::uint64_t>> load(domains, std::vector<std::uint64_t>(experts, 0));
-  for (std::size_t row = 0; row < trace.tokens(); ++row)
-    for (const std::uint16_t expert : trace.choice(row, layer))
-      if (expert != kNotRouted) ++load[trace.domain[row]][expert];
-
-  LayerTraceStats stats;
-  stats.layer = trace.header.layer_ids[layer];
-  std::vector<std::uint64_t> sum(experts, 0);
-  for (const auto& of_domain : load)
-    for (std::size_t expert = 0; expert < experts; ++expert) sum[expert] += of_domain[expert];
-  stats.all = load_stats(std::move(sum));
-  for (auto& of_domain : load) stats.by_domain.push_back(load_stats(std::move(of_domain)));
+  Load all = by_phase[0];
+  add_load(all, by_phase[1]);
+  stats.all = load_stats(std::move(all));
   stats.distance_between_domains = domain_distance(stats.by_domain);
-  if (layer + 1 < trace.moe_layers())
-    stats.next_layer = coverage({trace, rows.itself, layer, layer + 1});
-  stats.next_token = coverage({trace, rows.neighbours, layer, layer});
-  stats.same_first_expert = same_first(trace, rows.neighbours, layer);
-  return stats;
+  stats.phases = phase_overlap(by_phase[0], by_phase[1]);
+}
+
+void set_pairs(LayerTraceStats& stats,
+               const RoutingTrace& trace,
+               const PairRows& rows,
+               std::size_t layer) {
+  if (layer + 1 < trace.moe_layers()) {
+    const PairStats next_layer = pair_stats(trace, rows.itself, layer, layer + 1);
+    stats.next_layer = next_layer.covered;
+    stats.next_layer_hottest = next_layer.hottest;
+  }
+  const PairStats next_token = pair_stats(trace, rows.neighbours, layer, layer);
+  stats.next_token = next_token.covered;
+  stats.next_token_hottest = next_token.hottest;
+}
+
+// The `count` busiest experts; of equal loads the lower id is the busier.
+std::vector<std::size_t> busiest(const Load& load, std::size_t count) {
+  std::vector<std::size_t> order(load.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::partial_sort(
+      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(count), order.end(),
+      [&](std::size_t a, std::size_t b) { return load[a] != load[b] ? load[a] > load[b] : a < b; });
+  order.resize(count);
+  std::sort(order.begin(), order.end());
+  return order;
 }
 
 }  // namespace
@@ -195,8 +133,39 @@ double domain_distance(const std::vector<LoadStats>& domains) {
   return pairs == 0 ? 0 : sum / pairs;
 }
 
+double contiguous_rank_skew(const std::vector<std::uint64_t>& load, int ranks) {
+  const std::size_t on_rank = load.size() / static_cast<std::size_t>(ranks);
+  std::uint64_t most = 0, sum = 0;
+  for (std::size_t first = 0; first < load.size(); first += on_rank) {
+    const auto begin = load.begin() + static_cast<std::ptrdiff_t>(first);
+    const std::uint64_t of_rank =
+        std::accumulate(begin, begin + static_cast<std::ptrdiff_t>(on_rank), std::uint64_t{0});
+    most = std::max(most, of_rank);
+    sum += of_rank;
+  }
+  return sum == 0 ? 0 : static_cast<double>(most) * ranks / static_cast<double>(sum);
+}
+
+PhaseOverlap phase_overlap(const std::vector<std::uint64_t>& prefill,
+                           const std::vector<std::uint64_t>& decode) {
+  PhaseOverlap overlap;
+  const auto copies = [](const Load& load) {
+    return std::accumulate(load.begin(), load.end(), std::uint64_t{0});
+  };
+  overlap.counted = prefill.size() > static_cast<std::size_t>(kPhaseTops.back()) &&
+                    copies(prefill) > 0 && copies(decode) > 0;
+  if (!overlap.counted) return overlap;
+  for (std::size_t i = 0; i < kPhaseTops.size(); ++i) {
+    const auto top = static_cast<std::size_t>(kPhaseTops[i]);
+    const auto a = busiest(prefill, top), b = busiest(decode, top);
+    std::vector<std::size_t> both;
+    std::set_intersection(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(both));
+    overlap.share[i] = static_cast<double>(both.size()) / kPhaseTops[i];
+  }
+  return overlap;
+}
+
 TraceStats trace_stats(const RoutingTrace& trace, int threads) {
-  check_routing(trace, {});
   TraceStats stats;
   stats.header = trace.header;
   stats.tokens = trace.tokens();
@@ -204,23 +173,31 @@ TraceStats trace_stats(const RoutingTrace& trace, int threads) {
   for (const std::uint8_t domain : trace.domain) ++stats.tokens_by_domain[domain];
   stats.prefill_tokens =
       static_cast<std::size_t>(std::count(trace.phase.begin(), trace.phase.end(), std::uint8_t{0}));
-  stats.not_routed =
-      static_cast<double>(std::count(trace.experts.begin(), trace.experts.end(), kNotRouted)) /
-      static_cast<double>(trace.experts.size());
   const RequestRows requests = rows_by_request(trace.request, all_rows(trace.tokens()));
   stats.requests = requests.requests();
+  const std::vector<std::uint32_t> next = next_rows(trace, requests);
+  const TraceCounts counts = count_trace(trace, next, threads);
 
-  const SharedRows rows = shared_rows(trace, requests);
+  const PairRows rows = sampled_pairs(trace, next);
   stats.layers.resize(trace.moe_layers());
-  std::atomic<std::size_t> next{0};
+  std::atomic<std::size_t> next_layer{0};
   const auto work = [&] {
-    for (std::size_t layer = next++; layer < stats.layers.size(); layer = next++)
-      stats.layers[layer] = layer_stats(trace, rows, layer);
+    for (std::size_t layer = next_layer++; layer < stats.layers.size(); layer = next_layer++) {
+      LayerTraceStats& into = stats.layers[layer];
+      into.layer = trace.header.layer_ids[layer];
+      set_loads(into, counts.loads[layer]);
+      set_pairs(into, trace, rows, layer);
+      into.same_first_expert = same_first(counts.first_choices[layer]);
+    }
   };
   std::vector<std::thread> pool;
   for (int i = 1; i < threads; ++i) pool.emplace_back(work);
   work();
   for (std::thread& thread : pool) thread.join();
+  std::uint64_t routed = 0;
+  for (const LayerTraceStats& layer : stats.layers) routed += layer.all.copies;
+  const auto entries = static_cast<double>(trace.experts.size());
+  stats.not_routed = (entries - static_cast<double>(routed)) / entries;
   return stats;
 }
 

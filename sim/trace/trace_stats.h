@@ -1,9 +1,11 @@
 // What a trace shows of a model's routing: load and its skew, by layer and domain; how far one
-// layer's choice tells the next layer's, and one token's choice the next token's. Definitions and
-// sources: docs/models.md, "Routing statistics".
+// layer's choice tells the next layer's, and one token's choice the next token's; how alike prefill
+// and decode are. Definitions and sources: docs/models.md, "Routing statistics".
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +26,10 @@ LoadStats load_stats(std::vector<std::uint64_t> load);
 // Domains without copies are left out.
 double domain_distance(const std::vector<LoadStats>& domains);
 
+// Max over mean load of `ranks` ranks that hold equal runs of experts in the order of their ids;
+// `ranks` must divide the experts. 0 when nothing was routed.
+double contiguous_rank_skew(const std::vector<std::uint64_t>& load, int ranks);
+
 // A share seen in the trace, beside what it would be if the two sides knew nothing of each other.
 struct DependenceStats {
   double share = 0;
@@ -31,14 +37,27 @@ struct DependenceStats {
   std::uint64_t pairs = 0;  // what the share was counted over; 0 = nothing to count
 };
 
+// How many of prefill's n busiest experts are among decode's n busiest.
+inline constexpr std::array<int, 3> kPhaseTops{5, 10, 20};
+struct PhaseOverlap {
+  bool counted = false;  // both phases have copies, and there are more experts than the largest n
+  std::array<double, 3> share{};  // of n, by kPhaseTops
+};
+PhaseOverlap phase_overlap(const std::vector<std::uint64_t>& prefill,
+                           const std::vector<std::uint64_t>& decode);
+
 struct LayerTraceStats {
   int layer = 0;
   LoadStats all;
   std::vector<LoadStats> by_domain;
   double distance_between_domains = 0;  // domain_distance of by_domain
+  PhaseOverlap phases;
   // Share of (expert, next expert) pairs that the top fifth of next experts covers, given the
   // expert: next MoE layer of the same token (none for the last layer), next token of the request.
   DependenceStats next_layer, next_token;
+  // Share of those pairs that the hottest tenth (rounded up) of all experts x experts pairs holds;
+  // 0 where none were counted and above 2048 experts.
+  double next_layer_hottest = 0, next_token_hottest = 0;
   // Share of neighbouring tokens of a request that have the same first expert; chance is the
   // product of the expert's shares of first choices on either side, summed over experts.
   DependenceStats same_first_expert;
@@ -52,8 +71,17 @@ struct TraceStats {
   std::vector<LayerTraceStats> layers;
 };
 
-// Reads the whole trace, layers dealt over `threads`; the result does not depend on their number.
-// InputError on an expert id beyond the header's.
+// Token copies by expert, [moe layer][domain x 2 + phase][expert].
+using TraceLoads = std::vector<std::vector<std::vector<std::uint64_t>>>;
+TraceLoads trace_loads(const RoutingTrace& trace, int threads = 2);
+
+// Reads the whole trace; the result does not depend on the number of threads. Loads, phases and
+// same_first_expert count every entry. next_layer and next_token (a pair of rows makes top_k x
+// top_k pairs of experts, more work than all the rest) count every pair too, as long as a layer has
+// at most kPairsPerCell of them for each of the experts x experts kinds; of a longer trace they
+// count every n-th pair of rows, n odd and the least that keeps to about that many. InputError on
+// an expert id beyond the header's.
+inline constexpr double kPairsPerCell = 64;
 TraceStats trace_stats(const RoutingTrace& trace, int threads = 2);
 
 }  // namespace moesim

@@ -3,6 +3,7 @@
 // gives the generator.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -12,6 +13,13 @@
 #include "sim/trace/routing_trace.h"
 
 namespace moesim {
+
+// What the synthesizer is to reproduce, as LayerTraceStats defines it; 0 = not known. The chances
+// of SynthLayer are solved for these (solve_profile).
+struct SynthTargets {
+  double next_layer = 0, next_token = 0;  // share covered by the top fifth; from this layer on
+  double same_first = 0;                  // share of neighbours with the same first expert
+};
 
 // How one depth of a model routes. Shares and chances are in [0, 1].
 struct SynthLayer {
@@ -25,6 +33,7 @@ struct SynthLayer {
   double repeat_first = 0;     // chance that the first expert is that of the token before
   // By profile domain: load over mean at SynthProfile::places, falling.
   std::vector<std::vector<double>> load;
+  SynthTargets targets;
 };
 
 struct SynthProfile {
@@ -33,8 +42,9 @@ struct SynthProfile {
   int experts = 0, top_k = 0, moe_layers = 1;
   int groups = 1, kept_groups = 1;  // group-limited routing: a token's experts lie in kept_groups
   double group_share = 0;           // share of the variance of popularity that is common to a group
-  double phase_shift = 0;   // s.d., in places by load, between an expert's prefill and decode place
-  int token_classes = 16;   // 1 to 64
+  double phase_shift = 0;  // s.d., in places by load, between an expert's prefill and decode place
+  int token_classes = 16;  // 1 to 64
+  std::array<double, 3> phase_overlap{};  // target: PhaseOverlap::share, mean over layers; 0 = none
   std::vector<int> places;  // places by falling load that the curves give: 0 ... experts - 1
   std::vector<std::string> domains;
   std::vector<SynthLayer> layers;  // by ascending depth
@@ -46,7 +56,7 @@ std::vector<double> load_curve(const SynthProfile& profile,
                                std::size_t domain,
                                double depth,
                                int experts);
-// The other values at a depth, interpolated; `load` is left empty.
+// The other values at a depth, interpolated; `load` and `targets` are left empty.
 SynthLayer layer_at(const SynthProfile& profile, double depth);
 
 // A shipped profile ("deepseek-v3"; a name that goes on, like "olmoe-1b-7b", means "olmoe") or a

@@ -59,9 +59,21 @@ std::vector<double> read_curve(const JsonNode& node, std::size_t points) {
   return load;
 }
 
+SynthTargets read_targets(const JsonNode& node) {
+  node.allow_only({"next_layer", "next_token", "same_first"});
+  SynthTargets targets;
+  const auto read = [&](const char* key, double& into) {
+    if (const auto value = node.find(key)) into = value->as_ratio(0, 1);
+  };
+  read("next_layer", targets.next_layer);
+  read("next_token", targets.next_token);
+  read("same_first", targets.same_first);
+  return targets;
+}
+
 SynthLayer read_layer(const JsonNode& node, const SynthProfile& profile) {
   node.allow_only({"depth", "domain_distance", "class_spread", "next_layer_keep", "next_token_keep",
-                   "repeat_first", "load"});
+                   "repeat_first", "load", "targets"});
   SynthLayer layer;
   layer.depth = node.at("depth").as_ratio(0, 1);
   if (!profile.layers.empty() && layer.depth <= profile.layers.back().depth)
@@ -75,6 +87,7 @@ SynthLayer read_layer(const JsonNode& node, const SynthProfile& profile) {
   layer.next_layer_keep = chance("next_layer_keep", 1);
   layer.next_token_keep = chance("next_token_keep", 1);
   layer.repeat_first = chance("repeat_first", 1);
+  if (const auto targets = node.find("targets")) layer.targets = read_targets(*targets);
   const JsonNode load = node.at("load");
   load.allow_only(profile.domains);
   for (const std::string& domain : profile.domains)
@@ -104,6 +117,13 @@ void read_shape(const JsonNode& root, SynthProfile& profile) {
     profile.kept_groups = static_cast<int>(kept->as_int(1, profile.groups));
   if (const auto share = root.find("group_share")) profile.group_share = share->as_ratio(0, 1);
   if (const auto shift = root.find("phase_shift")) profile.phase_shift = shift->as_ratio(0, 512);
+  if (const auto overlap = root.find("phase_overlap")) {
+    const auto shares = overlap->items();
+    if (shares.size() != profile.phase_overlap.size())
+      overlap->fail("must hold three shares: of the top 5, 10 and 20 experts");
+    for (std::size_t i = 0; i < shares.size(); ++i)
+      profile.phase_overlap[i] = shares[i].as_ratio(0, 1);
+  }
   if (const auto classes = root.find("token_classes"))
     profile.token_classes = static_cast<int>(classes->as_int(1, 64));
 }
@@ -122,9 +142,12 @@ std::string layer_json(const SynthLayer& layer, const std::vector<std::string>& 
   std::string text = fmt::format(
       "    {{\"depth\": {:.6g}, \"domain_distance\": {:.4g}, \"class_spread\": {:.4g},\n"
       "     \"next_layer_keep\": {:.4g}, \"next_token_keep\": {:.4g}, \"repeat_first\": {:.4g},\n"
+      "     \"targets\": {{\"next_layer\": {:.4g}, \"next_token\": {:.4g}, \"same_first\": "
+      "{:.4g}}},\n"
       "     \"load\": {{",
       layer.depth, layer.domain_distance, layer.class_spread, layer.next_layer_keep,
-      layer.next_token_keep, layer.repeat_first);
+      layer.next_token_keep, layer.repeat_first, layer.targets.next_layer, layer.targets.next_token,
+      layer.targets.same_first);
   for (std::size_t i = 0; i < domains.size(); ++i)
     text += fmt::format("{}\n       {}: {}", i == 0 ? "" : ",", json_text(domains[i]),
                         numbers(layer.load[i]));
@@ -192,7 +215,7 @@ SynthProfile load_profile(const std::string& name_or_path) {
 
 SynthProfile read_profile(const JsonNode& root) {
   root.allow_only({"name", "experts", "top_k", "moe_layers", "groups", "kept_groups", "group_share",
-                   "phase_shift", "token_classes", "places", "domains", "layers"});
+                   "phase_shift", "phase_overlap", "token_classes", "places", "domains", "layers"});
   SynthProfile profile;
   profile.name = root.at("name").as_string();
   read_shape(root, profile);
@@ -217,10 +240,12 @@ std::string profile_json(const SynthProfile& profile) {
   return fmt::format(
       "{{\n  \"name\": {},\n"
       "  \"experts\": {}, \"top_k\": {}, \"moe_layers\": {}, \"groups\": {}, \"kept_groups\": {},\n"
-      "  \"group_share\": {:.4g}, \"phase_shift\": {:.4g}, \"token_classes\": {},\n"
+      "  \"group_share\": {:.4g}, \"phase_shift\": {:.4g}, \"phase_overlap\": [{:.4g}],\n"
+      "  \"token_classes\": {},\n"
       "  \"places\": [{}],\n  \"domains\": [{}],\n  \"layers\": [\n{}\n  ]\n}}\n",
       json_text(profile.name), profile.experts, profile.top_k, profile.moe_layers, profile.groups,
-      profile.kept_groups, profile.group_share, profile.phase_shift, profile.token_classes,
+      profile.kept_groups, profile.group_share, profile.phase_shift,
+      fmt::join(profile.phase_overlap, ", "), profile.token_classes,
       fmt::join(profile.places, ", "), fmt::join(domains, ", "), fmt::join(layers, ",\n"));
 }
 
