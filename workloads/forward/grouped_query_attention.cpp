@@ -34,7 +34,7 @@ class GroupedQueryAttention : public Mixer {
   GroupedQueryAttention& operator=(const GroupedQueryAttention&) = delete;
 
   std::unique_ptr<PartState> new_state() const override {
-    return std::make_unique<KeyValueState>();
+    return new_selecting_state(weights_.selector.get());
   }
 
   void run(const ForwardStep& step,
@@ -45,11 +45,12 @@ class GroupedQueryAttention : public Mixer {
     const Rows qkv(step.tokens, weights_.qkv->rows());
     linear(step.pool, x, *weights_.qkv, data_or_null(weights_.qkv_bias), qkv.view);
     if (parameters_.clip > 0) clip(qkv.view);
+    if (weights_.selector) weights_.selector->select(step, x, {}, states);
     const Rows mixed(step.tokens, shape.heads * shape.value_dim);
     for (std::size_t i = 0; i < step.segments.size(); ++i) {
       const Segment& segment = step.segments[i];
       run_segment(step.pool, segment, qkv.view.part(segment.first_row, segment.tokens),
-                  static_cast<KeyValueState&>(*states[i]),
+                  static_cast<SelectingState&>(*states[i]),
                   mixed.view.part(segment.first_row, segment.tokens));
     }
     if (parameters_.output_gate) apply_gate(qkv.view, mixed.view);
@@ -60,7 +61,7 @@ class GroupedQueryAttention : public Mixer {
   void run_segment(ThreadPool& pool,
                    const Segment& segment,
                    const Matrix& qkv,
-                   KeyValueState& cache,
+                   SelectingState& cache,
                    const Matrix& mixed) const {
     const HeadShape& shape = parameters_.shape;
     const std::int64_t end = segment.end_position();
@@ -79,7 +80,8 @@ class GroupedQueryAttention : public Mixer {
                place_keys(table.get(), qkv.row(token) + shape.heads * query_stride_, position,
                           cache);
              });
-    attend(pool, segment, shape, rules_, queries.data(), cache, mixed);
+    attend(pool, segment, shape, with_selection(rules_, segment, shape.heads, cache),
+           queries.data(), cache, mixed);
   }
 
   // Norms, rotates and scales one token's queries, `stride` floats from head to head.

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "workloads/forward/attention.h"
 #include "workloads/forward/config_reader.h"
+#include "workloads/forward/key_selection.h"
 #include "workloads/forward/rope.h"
 
 namespace moesim {
@@ -52,6 +52,7 @@ GroupedQueryParameters read_grouped_query(ConfigReader& config,
 struct GroupedQueryWeights {
   std::shared_ptr<const Weight> qkv, output;                  // [q then k then v rows][hidden]
   Floats qkv_bias, output_bias, query_norm, key_norm, sinks;  // empty when absent
+  std::shared_ptr<const KeySelector> selector;  // null: every query sees all earlier keys
 };
 
 // Tensors <prefix>{q,k,v,o}_proj.weight (.bias), {q,k}_norm.weight and sinks.

@@ -24,29 +24,41 @@ class LatentAttention : public Mixer {
  public:
   LatentAttention(const LatentParameters& parameters,
                   std::shared_ptr<Rope> rope,
-                  LatentWeights weights)
-      : parameters_(parameters), rope_(std::move(rope)), weights_(std::move(weights)) {
+                  LatentWeights weights,
+                  std::shared_ptr<const KeySelector> selector)
+      : parameters_(parameters),
+        rope_(std::move(rope)),
+        weights_(std::move(weights)),
+        selector_(std::move(selector)) {
     const std::int64_t key_dim = parameters.plain_dim + parameters.rotated_dim;
     shape_ = {parameters.heads, parameters.heads, key_dim, parameters.value_dim};
-    scale_ = static_cast<float>(yarn_softmax_factor(parameters.rope) /
+    scale_ = static_cast<float>(parameters.query_scale * yarn_softmax_factor(parameters.rope) /
                                 std::sqrt(static_cast<double>(key_dim)));
   }
 
   std::unique_ptr<PartState> new_state() const override {
-    return std::make_unique<KeyValueState>();
+    return new_selecting_state(selector_.get());
   }
 
   void run(const ForwardStep& step,
            const ConstMatrix& x,
            const Matrix& out,
            PartStates states) const override {
-    const Rows queries = project_queries(step, x);
+    const Rows query_latent = compress_queries(step, x);
+    const Rows queries(step.tokens, weights_.query_up->rows());
+    linear(step.pool, weights_.query_down ? query_latent.read() : x, *weights_.query_up, nullptr,
+           queries.view);
+    if (selector_) selector_->select(step, x, query_latent.read(), states);
     const Rows latent(step.tokens, weights_.key_value_down->rows());
     linear(step.pool, x, *weights_.key_value_down, data_or_null(weights_.key_value_down_bias),
            latent.view);
     const std::int64_t rank = parameters_.key_value_rank;
-    for (std::int64_t token = 0; token < step.tokens; ++token)
-      norm(latent.view.row(token), rank, weights_.key_value_norm);
+    for (std::int64_t token = 0; token < step.tokens; ++token) {
+      float* row = latent.view.row(token);
+      norm(row, rank, weights_.key_value_norm);
+      if (parameters_.latent_scale != 1)
+        std::for_each(row, row + rank, [this](float& value) { value *= parameters_.latent_scale; });
+    }
     const Rows heads(step.tokens, weights_.key_value_up->rows());
     const ConstMatrix compressed{latent.view.data, step.tokens, rank, latent.view.stride};
     linear(step.pool, compressed, *weights_.key_value_up, nullptr, heads.view);
@@ -57,7 +69,7 @@ class LatentAttention : public Mixer {
         return rows.view.part(segment.first_row, segment.tokens);
       };
       run_segment(step.pool, segment, {of(queries), of(latent), of(heads)},
-                  static_cast<KeyValueState&>(*states[i]), of(mixed));
+                  static_cast<SelectingState&>(*states[i]), of(mixed));
     }
     linear(step.pool, mixed.read(), *weights_.output, data_or_null(weights_.output_bias), out);
   }
@@ -76,7 +88,7 @@ class LatentAttention : public Mixer {
   void run_segment(ThreadPool& pool,
                    const Segment& segment,
                    const Projected& projected,
-                   KeyValueState& cache,
+                   SelectingState& cache,
                    const Matrix& mixed) const {
     const std::int64_t end = segment.end_position(), rank = parameters_.key_value_rank;
     const auto table = rope_->table(segment.call_length);
@@ -93,21 +105,18 @@ class LatentAttention : public Mixer {
       table->rotate(rotated, position);
       place_keys_and_values(projected.heads.row(token), rotated, position, cache);
     }
-    attend(pool, segment, shape_, {}, by_head.data(), cache, mixed);
+    attend(pool, segment, shape_, with_selection({}, segment, shape_.heads, cache), by_head.data(),
+           cache, mixed);
   }
 
-  Rows project_queries(const ForwardStep& step, const ConstMatrix& x) const {
-    Rows queries(step.tokens, weights_.query_up->rows());
-    if (!weights_.query_down) {
-      linear(step.pool, x, *weights_.query_up, nullptr, queries.view);
-      return queries;
-    }
-    const Rows latent(step.tokens, parameters_.query_rank);
+  // [tokens][query_rank], normed; no rows when queries are not compressed.
+  Rows compress_queries(const ForwardStep& step, const ConstMatrix& x) const {
+    if (!weights_.query_down) return {0, 0};
+    Rows latent(step.tokens, parameters_.query_rank);
     linear(step.pool, x, *weights_.query_down, data_or_null(weights_.query_down_bias), latent.view);
     for (std::int64_t token = 0; token < step.tokens; ++token)
       norm(latent.view.row(token), parameters_.query_rank, weights_.query_norm);
-    linear(step.pool, latent.read(), *weights_.query_up, nullptr, queries.view);
-    return queries;
+    return latent;
   }
 
   void place_query(const RopeTable& table,
@@ -139,6 +148,7 @@ class LatentAttention : public Mixer {
   float scale_ = 1;
   std::shared_ptr<Rope> rope_;
   LatentWeights weights_;
+  std::shared_ptr<const KeySelector> selector_;
 };
 
 }  // namespace
@@ -167,7 +177,8 @@ LatentParameters read_latent(ConfigReader& config, std::int64_t hidden) {
 std::unique_ptr<Mixer> load_latent(const LatentParameters& parameters,
                                    const std::shared_ptr<Rope>& rope,
                                    const Checkpoint& weights,
-                                   const std::string& prefix) {
+                                   const std::string& prefix,
+                                   std::shared_ptr<const KeySelector> selector) {
   const std::int64_t query_rows =
       parameters.heads * (parameters.plain_dim + parameters.rotated_dim);
   const std::int64_t down_rows = parameters.key_value_rank + parameters.rotated_dim;
@@ -194,7 +205,8 @@ std::unique_ptr<Mixer> load_latent(const LatentParameters& parameters,
     loaded.key_value_down_bias = weights.vector(prefix + "kv_a_proj_with_mqa.bias", down_rows);
     loaded.output_bias = weights.vector(prefix + "o_proj.bias", parameters.hidden);
   }
-  return std::make_unique<LatentAttention>(parameters, rope, std::move(loaded));
+  return std::make_unique<LatentAttention>(parameters, rope, std::move(loaded),
+                                           std::move(selector));
 }
 
 }  // namespace moesim

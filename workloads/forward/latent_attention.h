@@ -6,8 +6,8 @@
 #include <memory>
 #include <string>
 
-#include "workloads/forward/attention.h"
 #include "workloads/forward/config_reader.h"
+#include "workloads/forward/key_selection.h"
 #include "workloads/forward/rope.h"
 
 namespace moesim {
@@ -18,6 +18,8 @@ struct LatentParameters {
   std::int64_t key_value_rank = 0;
   std::int64_t plain_dim = 0, rotated_dim = 0, value_dim = 0;  // of a head
   bool bias = false;
+  double query_scale = 1;  // of queries, and
+  float latent_scale = 1;  // of the key/value latent behind its norm (LongCat)
   RopeParameters rope;
 };
 
@@ -26,10 +28,12 @@ struct LatentParameters {
 LatentParameters read_latent(ConfigReader& config, std::int64_t hidden);
 
 // Tensors <prefix>q_proj or q_a_proj, q_a_layernorm, q_b_proj; kv_a_proj_with_mqa, kv_a_layernorm,
-// kv_b_proj, o_proj.
+// kv_b_proj, o_proj. A selector (null: none) chooses the keys each query sees; it is given the
+// compressed queries, so there must be some.
 std::unique_ptr<Mixer> load_latent(const LatentParameters& parameters,
                                    const std::shared_ptr<Rope>& rope,
                                    const Checkpoint& weights,
-                                   const std::string& prefix);
+                                   const std::string& prefix,
+                                   std::shared_ptr<const KeySelector> selector = nullptr);
 
 }  // namespace moesim
