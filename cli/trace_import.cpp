@@ -81,7 +81,7 @@ void import_files(ImportArguments arguments) {
   write_trace(arguments.out, trace);
   fmt::print("{}: {} tokens, {} MoE layers, {} experts, top-{}\n", arguments.out, trace.tokens(),
              trace.moe_layers(), trace.header.experts, trace.header.top_k);
-  for (const std::string& note : imported.notes) fmt::print("note: {}\n", note);
+  for (const std::string& note : trace.header.notes) fmt::print("note: {}\n", note);
 }
 
 void add_import(CLI::App& command) {

@@ -9,7 +9,8 @@ namespace {
 
 std::string located(const Location& where, const std::string& message) {
   std::string text = where.file;
-  if (where.line > 0) text += ":" + std::to_string(where.line) + ":" + std::to_string(where.column);
+  if (where.line > 0) text += ":" + std::to_string(where.line);
+  if (where.line > 0 && where.column > 0) text += ":" + std::to_string(where.column);
   if (!text.empty()) text += ": ";
   if (!where.key.empty()) text += where.key + ": ";
   return text + message;

@@ -58,6 +58,7 @@ struct ZipArchive::State {
           fmt::format("{}: no zip directory ends the file's {} bytes: it is truncated, or no zip "
                       "archive",
                       name, bytes.size()));
+    if (code == ZIP_ER_EXISTS) throw InputError(name + ": two members bear one name");
     throw InputError(fmt::format("{}: the zip directory of the file's {} bytes is not sound: {}",
                                  name, bytes.size(), reason));
   }
@@ -96,11 +97,11 @@ struct ZipArchive::State {
         throw InputError(fmt::format("{}: member {}: {}", name, i, zip_strerror(archive.get())));
       members.push_back({stat.name, stat.size, stat.comp_size, i});
       check(members.back(), stat, limits);
-      if (!by_name.emplace(stat.name, i).second) fail(members.back(), "two members bear this name");
+      by_name.emplace(stat.name, i);
       total += stat.size;
       packed += stat.comp_size;
-      if (packed >
-          archive_bytes)  // members that share bytes are how small files unpack to petabytes
+      // Members that share bytes are how a small file unpacks to petabytes.
+      if (packed > archive_bytes)
         fail(members.back(), fmt::format("members up to here take {} bytes of an archive of {}",
                                          packed, archive_bytes));
       if (total > limits.total_bytes)

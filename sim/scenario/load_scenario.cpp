@@ -30,8 +30,10 @@ std::string path_from(const std::string& folder, const std::string& path) {
   return path.starts_with('/') || folder.empty() ? path : folder + "/" + path;
 }
 
+// A path in the scenario starts from its folder, one given by --set from where the user is.
 std::string existing_path(const JsonNode& node, const std::string& folder) {
-  std::string path = path_from(folder, node.as_string());
+  const bool given = node.where().file.starts_with("--set ");
+  std::string path = path_from(given ? "" : folder, node.as_string());
   if (!std::filesystem::exists(path)) node.fail("there is no file or folder " + path);
   return path;
 }

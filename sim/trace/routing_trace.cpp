@@ -99,6 +99,8 @@ TraceHeader read_header(const SafetensorsFile& file) {
   header.seed = metadata.number<std::uint64_t>("seed");
   for (const JsonNode& name : metadata.list("domains")) header.domains.push_back(name.as_string());
   header.data_sha256 = metadata.text("data_sha256");
+  if (file.metadata().count("notes") != 0)
+    for (const JsonNode& note : metadata.list("notes")) header.notes.push_back(note.as_string());
   check_header(header, file.path());
   const std::string& digest = header.data_sha256;
   if (digest.size() != 64 || digest.find_first_not_of("0123456789abcdef") != std::string::npos)
@@ -223,15 +225,18 @@ RoutingTrace open_trace(const std::string& path, bool verify) {
 }
 
 std::map<std::string, std::string> trace_metadata(const TraceHeader& header) {
-  return {{"format_version", std::to_string(header.format_version)},
-          {"model", header.model},
-          {"experts", std::to_string(header.experts)},
-          {"top_k", std::to_string(header.top_k)},
-          {"layer_ids", as_text(header.layer_ids)},
-          {"origin", header.origin},
-          {"seed", std::to_string(header.seed)},
-          {"domains", as_text(header.domains)},
-          {"data_sha256", header.data_sha256}};
+  std::map<std::string, std::string> metadata{
+      {"format_version", std::to_string(header.format_version)},
+      {"model", header.model},
+      {"experts", std::to_string(header.experts)},
+      {"top_k", std::to_string(header.top_k)},
+      {"layer_ids", as_text(header.layer_ids)},
+      {"origin", header.origin},
+      {"seed", std::to_string(header.seed)},
+      {"domains", as_text(header.domains)},
+      {"data_sha256", header.data_sha256}};
+  if (!header.notes.empty()) metadata["notes"] = as_text(header.notes);
+  return metadata;
 }
 
 void write_trace(const std::string& path, const RoutingTrace& trace) {

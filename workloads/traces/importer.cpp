@@ -64,6 +64,7 @@ ImportedTrace import_trace(std::span<const ImportFile> files,
     header.domains = {options.domain};
   }
   if (header.domains.empty()) header.domains = {"all"};
+  header.notes = imported.notes;
   return imported;
 }
 

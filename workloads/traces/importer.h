@@ -37,7 +37,7 @@ struct ImportOptions {
 };
 
 // `columns` are ready for make_trace, origin "imported". `notes` say, a sentence each, what was
-// reconstructed, drawn, assumed or left out; they are shown to the user.
+// reconstructed, drawn, assumed or left out; import_trace puts them into the header.
 struct ImportedTrace {
   TraceColumns columns;
   std::vector<std::string> notes;

@@ -36,9 +36,12 @@ std::vector<std::int64_t> physical_counts(const TorchValue& value, const SglangM
   return value.tensor_integers();
 }
 
+bool is_zero(const std::vector<std::int64_t>& counts) {
+  return std::all_of(counts.begin(), counts.end(), [](std::int64_t count) { return count == 0; });
+}
+
 void add_group(CountTable& table, std::vector<std::int64_t> counts) {
-  const bool empty = std::all_of(counts.begin(), counts.end(), [](auto n) { return n == 0; });
-  if (empty) return;  // an unused place of the recorder's ring buffer, or an idle pass
+  if (is_zero(counts)) return;  // an unused place of the recorder's ring buffer, or an idle pass
   CountGroup group;
   group.step = static_cast<std::int32_t>(table.groups.size());
   group.counts = std::move(counts);
@@ -63,6 +66,7 @@ ImportedTrace read_sglang_passes(const SglangRecords& records, const ImportOptio
       const SglangMap& map = records.maps[records.records[i].file];
       const TorchValue value = records.records[i].value.at("global_physical_count");
       std::vector<std::int64_t> counts = physical_counts(value, map);
+      if (is_zero(counts)) continue;  // an idle rank
       if (std::find(of_pass.begin(), of_pass.end(), counts) != of_pass.end()) {
         ++copies;
         continue;

@@ -49,6 +49,7 @@ class Lines {
       rest_.remove_prefix(std::min(end + 1, rest_.size()));
       ++where_.line;
       if (trimmed(line).empty() || trimmed(line).front() == '#') continue;
+      line_ = line;
       fields = fields_of(line);
       return true;
     }
@@ -56,18 +57,24 @@ class Lines {
   }
 
   [[noreturn]] void fail(const std::string& message) const { throw InputError(where_, message); }
+  [[noreturn]] void fail_at(std::string_view field, const std::string& message) const {
+    Location place = where_;
+    if (!field.empty()) place.column = static_cast<int>(field.data() - line_.data()) + 1;
+    throw InputError(place, message);
+  }
 
   std::int64_t number(std::string_view field, std::string_view column, std::int64_t most) const {
     std::int64_t value = 0;
     const auto parsed = std::from_chars(field.data(), field.data() + field.size(), value);
     if (parsed.ec != std::errc{} || parsed.ptr != field.data() + field.size() || value < 0 ||
         value > most)
-      fail(fmt::format("{} is \"{}\", expected a whole number from 0 to {}", column, field, most));
+      fail_at(field, fmt::format("{} is \"{}\", expected a whole number from 0 to {}", column,
+                                 field, most));
     return value;
   }
 
  private:
-  std::string_view rest_;
+  std::string_view rest_, line_;
   Location where_;
 };
 
@@ -108,8 +115,10 @@ Columns read_header(const std::vector<std::string_view>& fields, const Lines& li
     }
     const std::optional<int> expert = expert_number(fields[i]);
     if (expert != static_cast<int>(columns.expert_columns.size()))
-      lines.fail(fmt::format("column \"{}\" is none of layer, expert, count, domain, nor expert {}",
-                             fields[i], columns.expert_columns.size()));
+      lines.fail_at(
+          fields[i],
+          fmt::format("column \"{}\" is none of layer, expert, count, domain, nor expert {}",
+                      fields[i], columns.expert_columns.size()));
     columns.expert_columns.push_back(i);
   }
   if (!columns.layer) lines.fail("the header lacks the column \"layer\"");
