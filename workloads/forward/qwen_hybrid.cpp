@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "workloads/forward/layer_types.h"
+#include "workloads/forward/nested_config.h"
 
 namespace moesim {
 namespace {
@@ -80,6 +81,26 @@ Decoder load_qwen_hybrid(const QwenHybrid& model, const Checkpoint& weights) {
   decoder.experts = model.moe.experts;
   decoder.top_k = model.moe.top_k;
   return decoder;
+}
+
+DecoderLoader read_qwen3_5(ConfigReader& config, bool tied) {
+  QwenHybrid model = read_qwen_hybrid(config);
+  model.frame.tied |= tied;
+  model.moe.router = Catalog<Router>::instance().at("softmax_topk_renormalised", "router");
+  model.is_moe.assign(static_cast<std::size_t>(model.frame.layers), true);
+  config.only("norm_topk_prob", true);
+  config.only("attn_output_gate", true);
+  config.only("mlp_only_layers", nlohmann::json::array());
+  config.only("decoder_sparse_step", 1);
+  for (const char* key : {"intermediate_size", "mamba_ssm_dtype", "mtp_num_hidden_layers",
+                          "mtp_use_dedicated_embeddings"})
+    config.ignore(key);  // of dense layers, of storage, and of layers that only draft tokens
+  return [model](const Checkpoint& weights) {
+    QwenHybrid named = model;
+    if (weights.has("model.language_model.embed_tokens.weight"))
+      nest_names(named.frame, "model.language_model.");
+    return load_qwen_hybrid(named, weights);
+  };
 }
 
 }  // namespace moesim

@@ -27,4 +27,11 @@ QwenHybrid read_qwen_hybrid(ConfigReader& config);
 // transformers 5 saves them.
 Decoder load_qwen_hybrid(const QwenHybrid& model, const Checkpoint& weights);
 
+// The text part of Qwen3.5 and Qwen3.6 mixtures (transformers 5, modeling_qwen3_5_moe.py, commit
+// 009d78e6): separate projections into the DeltaNet, a mixture in every layer. Positions of text
+// are the same in all three sections of the rotary embedding (mrope), which makes it the plain one.
+// Checkpoints with a vision tower keep the text model under "model.language_model.", and their
+// outer configuration may say `tied`.
+DecoderLoader read_qwen3_5(ConfigReader& config, bool tied);
+
 }  // namespace moesim
