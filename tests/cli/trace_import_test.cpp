@@ -92,7 +92,7 @@ TEST_CASE("What cannot be imported leaves no file and exit code 2") {
   refused(kDumps + "sglang_stat.pt", "--top-k");
   refused(kDumps + "vllm.npz --layers 5:5", "the range is empty");
   refused(kDumps + "vllm.npz --layers 1,x,3", "\"x\" is no layer");
-  refused(kDumps + "vllm.npz --format vllm", "did you mean");
+  refused(kDumps + "vllm.npz --format vllm_routed_expert", "did you mean");
 }
 
 TEST_CASE("moesim list shows the importers") {
