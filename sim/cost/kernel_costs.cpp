@@ -67,21 +67,40 @@ KernelCost KernelCosts::embedding(std::int64_t tokens) const {
 
 KernelCost KernelCosts::attention(std::size_t layer, std::span<const BatchEntry> entries) const {
   const AttentionShape& shape = model_.layers.at(layer).attention;
+  const AttentionShape local = tensor_share(shape, parallelism_.tensor);
   const AttentionInputs inputs{shape,
                                model_.hidden,
-                               share(shape.heads, parallelism_.tensor),
-                               share(shape.kv_heads, parallelism_.tensor),
+                               local.heads,
+                               local.kv_heads,
                                precision_.dense,
                                compute_precision(precision_.dense),
                                precision_.kv_cache == WeightFormat::fp8 ? 1.0 : 2.0};
-  return sum(attention_work(inputs, entries));
+  std::vector<KernelWork> works = attention_work(inputs, entries);
+  std::int64_t tokens = 0;
+  for (const BatchEntry& entry : entries) tokens += entry.new_tokens;
+  if (!works.empty()) add_stream_mixing(tokens, works);
+  return sum(works);
+}
+
+// A part reads a mixture of all streams and its output is added to each of them, mixed anew. The
+// weights of the mixtures come from one product with the streams.
+void KernelCosts::add_stream_mixing(std::int64_t tokens, std::vector<KernelWork>& works) const {
+  const std::int64_t streams = model_.residual_streams;
+  if (streams == 1) return;
+  works.push_back(gemm_work(
+      tokens, {streams * model_.hidden, (2 + streams) * streams, WeightFormat::bf16, "bf16"}));
+  works.push_back(elementwise_work(tokens, (3 * streams + 2) * model_.hidden));
 }
 
 KernelCost KernelCosts::router(std::int64_t tokens) const {
   if (tokens == 0) return sum({});
-  return sum({elementwise_work(tokens, 4 * model_.hidden),
-              gemm_work(tokens, {model_.hidden, model_.experts, WeightFormat::bf16, "bf16"}),
-              elementwise_work(tokens, model_.experts + 2 * model_.top_k)});
+  const std::int64_t choices = model_.experts + model_.zero_experts;
+  std::vector<KernelWork> works{
+      elementwise_work(tokens, 4 * model_.hidden),
+      gemm_work(tokens, {model_.hidden, choices, WeightFormat::bf16, "bf16"}),
+      elementwise_work(tokens, choices + 2 * model_.top_k)};
+  add_stream_mixing(tokens, works);
+  return sum(works);
 }
 
 KernelCost KernelCosts::expert_ffn(std::span<const std::uint32_t> copies_by_local_expert) const {
@@ -96,33 +115,52 @@ KernelCost KernelCosts::expert_ffn(std::span<const std::uint32_t> copies_by_loca
   }
   if (active == 0) return sum({});
   const std::string precision = compute_precision(precision_.experts);
-  const double in = activation_bytes(precision), hidden = static_cast<double>(model_.hidden),
-               width = static_cast<double>(model_.expert_width);
+  const double in = activation_bytes(precision),
+               hidden = static_cast<double>(model_.expert_hidden()),
+               width = static_cast<double>(model_.expert_width),
+               inward = static_cast<double>(model_.matrices() - 1);
   const double weights = active * static_cast<double>(expert_parameters(model_)) *
                          bytes_per_weight(precision_.experts);
-  // A row: in and gate + up out (bf16) of the first product, in and out (bf16) of the second.
-  const double row_bytes = hidden * in + 2 * width * 2 + width * in + hidden * 2;
-  return sum({KernelWork{"expert_gemm", Flops(padded * 6 * hidden * width),
+  // A row: in and (gate and) up out (bf16) of the first product, in and out (bf16) of the second.
+  const double row_bytes = hidden * in + inward * width * 2 + width * in + hidden * 2;
+  return sum({KernelWork{"expert_gemm", Flops(padded * 2 * (inward + 1) * hidden * width),
                          Bytes(weights + rows * row_bytes), precision}});
 }
 
 KernelCost KernelCosts::shared_expert(std::int64_t tokens) const {
-  if (tokens == 0 || model_.shared_width == 0) return sum({});
+  std::vector<KernelWork> works;
+  if (tokens == 0) return sum(works);
   const std::string precision = compute_precision(precision_.dense);
-  const std::int64_t width = model_.shared_width;
-  return sum({gemm_work(tokens, {model_.hidden, 2 * width, precision_.dense, precision}),
-              elementwise_work(tokens, 3 * width),
-              gemm_work(tokens, {width, model_.hidden, precision_.dense, precision})});
+  const auto gemm = [&](std::int64_t inner, std::int64_t outer) {
+    works.push_back(gemm_work(tokens, {inner, outer, precision_.dense, precision}));
+  };
+  const std::int64_t width = model_.shared_width, inward = model_.matrices() - 1;
+  if (width != 0) {
+    gemm(model_.hidden, inward * width);
+    works.push_back(elementwise_work(tokens, (inward + 1) * width));
+    gemm(width, model_.hidden);
+  }
+  if (model_.latent_hidden != 0) {
+    gemm(model_.hidden, model_.latent_hidden);
+    gemm(model_.latent_hidden, model_.hidden);
+  }
+  return sum(works);
 }
 
 KernelCost KernelCosts::dense_ffn(std::size_t layer, std::int64_t tokens) const {
-  const std::int64_t width = model_.layers.at(layer).dense_width;
+  const LayerShape& shape = model_.layers.at(layer);
+  const std::int64_t width = shape.dense_width, inward = model_.matrices() - 1;
   if (tokens == 0 || width == 0) return sum({});
   const std::string precision = compute_precision(precision_.dense);
-  return sum({elementwise_work(tokens, 4 * model_.hidden),
-              gemm_work(tokens, {model_.hidden, 2 * width, precision_.dense, precision}),
-              elementwise_work(tokens, 3 * width),
-              gemm_work(tokens, {width, model_.hidden, precision_.dense, precision})});
+  std::vector<KernelWork> works;
+  if (shape.ffn == FfnKind::dense) {  // beside experts the router's norm serves both
+    works.push_back(elementwise_work(tokens, 4 * model_.hidden));
+    add_stream_mixing(tokens, works);
+  }
+  works.push_back(gemm_work(tokens, {model_.hidden, inward * width, precision_.dense, precision}));
+  works.push_back(elementwise_work(tokens, (inward + 1) * width));
+  works.push_back(gemm_work(tokens, {width, model_.hidden, precision_.dense, precision}));
+  return sum(works);
 }
 
 KernelCost KernelCosts::head(std::int64_t tokens_with_output) const {

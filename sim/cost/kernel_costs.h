@@ -31,9 +31,10 @@ struct KernelCost {
 // All costs are per rank and per layer. `tokens` are the new tokens the rank computes; none = zero
 // cost. Tensor parallelism splits attention's heads and the head's columns; router, shared expert
 // and dense feed-forward parts are replicated and work on the rank's share of the tokens. Formats
-// fp8 and mxfp4 compute in fp8 where the accelerator has it, else in bf16. The constructor throws
-// InputError when the accelerator states no peak the model can compute in. model and accelerator
-// must outlive the object.
+// fp8 and mxfp4 compute in fp8 where the accelerator has it, else in bf16; int4 in bf16. Mixing of
+// hyper-connections is part of attention, router and dense_ffn, before whose norms it stands. The
+// constructor throws InputError when the accelerator states no peak the model can compute in. model
+// and accelerator must outlive the object.
 class KernelCosts {
  public:
   KernelCosts(const MoeModel& model,
@@ -48,11 +49,14 @@ class KernelCosts {
   // Grouped GEMM of the rank's local physical experts: token copies of each (zero: its weights are
   // not read).
   KernelCost expert_ffn(std::span<const std::uint32_t> copies_by_local_expert) const;
-  KernelCost shared_expert(std::int64_t tokens) const;  // zero cost when the model has none
+  // With the projections into and out of the experts' latent width; zero cost when the model has
+  // neither.
+  KernelCost shared_expert(std::int64_t tokens) const;
   KernelCost dense_ffn(std::size_t layer, std::int64_t tokens) const;
   KernelCost head(std::int64_t tokens_with_output) const;
 
  private:
+  void add_stream_mixing(std::int64_t tokens, std::vector<KernelWork>& works) const;
   KernelCost roofline(const KernelWork& work) const;
   KernelCost sum(const std::vector<KernelWork>& works) const;
   std::string compute_precision(WeightFormat format) const;

@@ -35,4 +35,18 @@ double attention_pairs(const BatchEntry& entry, std::int64_t sliding_window) {
   return triangle(context + 1, context + growing) + (n - growing) * window;
 }
 
+double attention_pairs(const BatchEntry& entry, const AttentionShape& shape) {
+  if (shape.encoder)
+    return static_cast<double>(entry.new_tokens) * (entry.context + entry.new_tokens);
+  if (!shape.chunked) return attention_pairs(entry, shape.sliding_window);
+  // Up to the end of the first chunk, whole chunks, the rest.
+  const std::int64_t chunk = shape.sliding_window, first = entry.context % chunk,
+                     last = first + entry.new_tokens;
+  const auto triangle = [](std::int64_t n) {
+    return static_cast<double>(n) * static_cast<double>(n + 1) / 2;
+  };
+  return static_cast<double>(last / chunk) * triangle(chunk) + triangle(last % chunk) -
+         triangle(first);
+}
+
 }  // namespace moesim

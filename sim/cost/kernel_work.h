@@ -37,6 +37,8 @@ KernelWork elementwise_work(std::int64_t tokens, std::int64_t values_a_token);
 // Query-key pairs of an entry under a causal mask: new token i sees min(context + i, window)
 // tokens.
 double attention_pairs(const BatchEntry& entry, std::int64_t sliding_window);
+// The same within chunks, and over the whole context for encoders.
+double attention_pairs(const BatchEntry& entry, const AttentionShape& shape);
 
 struct AttentionInputs {
   const AttentionShape& shape;
@@ -47,8 +49,10 @@ struct AttentionInputs {
   double kv_bytes = 2;    // of one cached element
 };
 
-// Norm, projections and attention of one layer. Grouped-query attention as it is; latent attention
-// absorbed into the latent space for decode entries, expanded to heads for prefill entries.
+// Norm, projections and attention of one layer; empty where it has none. Grouped-query attention as
+// it is; latent attention absorbed into the latent space for decode entries, expanded to heads for
+// prefill entries. Index heads, compressed, linear and Mamba-2 layers: the kernels "index_scan",
+// "attention_sparse" and "state_scan".
 std::vector<KernelWork> attention_work(const AttentionInputs& inputs,
                                        std::span<const BatchEntry> entries);
 

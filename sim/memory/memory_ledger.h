@@ -14,11 +14,11 @@
 namespace moesim {
 
 enum class MemoryKind {
-  dense_weights,  // attention, norms, router, embedding, head, dense FFN
+  dense_weights,  // attention, norms, router, hyper-connections, embedding, head, dense FFN
   shared_experts,
   routed_experts,     // first replica of each expert on the rank
   redundant_experts,  // replicas beyond the first
-  kv_cache,
+  kv_cache,           // states of linear, Mamba-2 and compressed layers included
   activations,
   exchange_buffers,  // dispatch and combine, as the algorithm allocates them
   runtime            // context, communicators, graphs, allocator slack

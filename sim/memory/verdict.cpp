@@ -20,15 +20,23 @@ const RankMemory& fullest(const MemoryLedger& ledger) {
 }
 
 std::string fitting_sentence(const MemoryLedger& ledger, const VerdictInputs& inputs) {
-  const double token =
-      kv_bytes_per_token(inputs.model, inputs.plan.parallelism.tensor,
-                         inputs.plan.precision.kv_cache == WeightFormat::fp8 ? 1 : 2)
-          .value;
-  return fmt::format(
-      "fits: rank {} is the fullest with {} of {}, {} free, room for {:.0f} more tokens of KV "
-      "cache",
-      ledger.worst_rank, to_text(fullest(ledger).total()), to_text(ledger.capacity),
-      to_text(ledger.headroom), std::floor(ledger.headroom.value / token));
+  const double element = inputs.plan.precision.kv_cache == WeightFormat::fp8 ? 1 : 2;
+  const int tensor = inputs.plan.parallelism.tensor;
+  const double token = kv_bytes_per_token(inputs.model, tensor, element).value,
+               state = state_bytes_per_request(inputs.model, tensor, element).value;
+  std::string sentence = fmt::format("fits: rank {} is the fullest with {} of {}, {} free",
+                                     ledger.worst_rank, to_text(fullest(ledger).total()),
+                                     to_text(ledger.capacity), to_text(ledger.headroom));
+  // A model of recurrent layers alone keeps nothing a token.
+  if (token > 0) {
+    sentence += fmt::format(", room for {:.0f} more tokens of KV cache",
+                            std::floor(ledger.headroom.value / token));
+  }
+  if (state > 0) {
+    sentence +=
+        fmt::format(" of the requests at hand ({} of state a further one)", to_text(Bytes(state)));
+  }
+  return sentence;
 }
 
 // The most leading entries of the rank's batch that fit, over all batches; "" when none does.

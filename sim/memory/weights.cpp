@@ -22,23 +22,18 @@ double plain_bytes(const ShardingPlan& plan) {
 
 Bytes dense_weight_bytes(const MoeModel& model, const ShardingPlan& plan) {
   const int tensor = plan.parallelism.tensor;
-  const std::int64_t norm = model.hidden * (model.norm_bias ? 2 : 1);
   const std::int64_t columns = share(model.vocabulary, tensor);
   std::int64_t matrices = 0;
-  std::int64_t plain = norm + columns * model.hidden;
+  std::int64_t plain = final_norm_parameters(model) + final_hyper_connection_parameters(model) +
+                       columns * model.hidden;
   if (!model.tied_embeddings) plain += columns * (model.hidden + (model.head_bias ? 1 : 0));
   for (const LayerShape& layer : model.layers) {
-    AttentionShape local = layer.attention;
-    local.heads = share(local.heads, tensor);
-    local.kv_heads = share(local.kv_heads, tensor);
-    const AttentionParameters attention = attention_parameters(local, model.hidden);
-    matrices += attention.split + attention.replicated;
-    plain += attention.vectors + 2 * norm;
-    if (layer.ffn == FfnKind::dense) {
-      matrices += 3 * model.hidden * layer.dense_width;
-    } else {
-      plain += router_parameters(model);
-    }
+    const AttentionParameters attention =
+        attention_parameters(tensor_share(layer.attention, tensor), model.hidden);
+    matrices += attention.split + attention.replicated + dense_parameters(model, layer);
+    plain += attention.vectors + attention.uncounted + norm_parameters(model, layer) +
+             hyper_connection_parameters(model, layer);
+    if (layer.ffn == FfnKind::moe) plain += router_parameters(model);
   }
   return Bytes(static_cast<double>(matrices) * bytes_per_weight(plan.precision.dense) +
                static_cast<double>(plain) * plain_bytes(plan));

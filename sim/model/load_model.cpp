@@ -8,6 +8,7 @@
 #include "sim/io/json_reader.h"
 #include "sim/model/architectures.h"
 #include "sim/model/moe_model.h"
+#include "sim/model/quantization.h"
 
 namespace moesim {
 namespace {
@@ -37,43 +38,21 @@ Place find_config(const std::string& name_or_path) {
   throw InputError("unknown model \"" + name_or_path + "\"" + name_help(name_or_path, names));
 }
 
-// transformers v4.57.1 calls the key torch_dtype, later versions dtype.
-WeightFormat stored_format(const JsonNode& config) {
-  for (const char* key : {"torch_dtype", "dtype"}) {
-    const auto found = config.find(key);
-    if (!found) continue;
-    const std::string type = found->as_choice({"bfloat16", "float16", "float32"}, "weight type");
-    return type == "float32" ? WeightFormat::f32 : WeightFormat::bf16;  // float16: also two bytes
-  }
-  return WeightFormat::bf16;
-}
-
-void read_formats(const JsonNode& config, MoeModel& model) {
-  model.expert_format = model.dense_format = stored_format(config);
-  const auto quantization = config.find("quantization_config");
-  if (!quantization) return;
-  const std::string method =
-      quantization->at("quant_method").as_choice({"fp8", "mxfp4"}, "quantization");
-  if (method == "mxfp4") {
-    model.expert_format = WeightFormat::mxfp4;
-    return;
-  }
-  const JsonNode block = quantization->at("weight_block_size");
-  const auto sides = block.items();
-  if (sides.size() != 2 || sides[0].as_int(1, 4096) != 128 || sides[1].as_int(1, 4096) != 128) {
-    block.fail("only [128, 128] is implemented");
-  }
-  model.expert_format = model.dense_format = WeightFormat::fp8;
-}
-
 void check(const JsonNode& config, const MoeModel& model) {
-  if (model.moe_layers().empty()) {
-    config.at("num_hidden_layers").fail("no layer of this configuration has experts");
-  }
-  if (model.top_k > model.experts) {
-    config.at("num_experts_per_tok")
-        .fail("must be at most the number of experts, " + std::to_string(model.experts));
-  }
+  refuse_if(config, config.find("num_layers") ? "num_layers" : "num_hidden_layers",
+            model.moe_layers().empty(), "no layer of this configuration has experts");
+  refuse_if(config, config.find("moe_topk") ? "moe_topk" : "num_experts_per_tok",
+            model.top_k > model.experts + model.zero_experts,
+            "must be at most the number of experts, " +
+                std::to_string(model.experts + model.zero_experts));
+}
+
+// The language model of a multimodal one stands under text_config.
+JsonNode language_config(const JsonNode& file) {
+  const auto text = file.find("text_config");
+  return text && !Catalog<ArchitectureReader>::instance().find(file.at("model_type").as_string())
+             ? *text
+             : file;
 }
 
 }  // namespace
@@ -89,28 +68,29 @@ std::vector<std::string> model_names() {
 
 MoeModel load_model(const std::string& name_or_path) {
   const Place place = find_config(name_or_path);
-  const JsonNode config = read_json_file(place.path);
+  const JsonNode file = read_json_file(place.path);
+  const JsonNode config = language_config(file);
   MoeModel model;
   model.name = place.name;
   model.architecture = config.at("model_type").as_string();
-  const auto source = config.find("_source");
+  const auto source = file.find("_source");
   model.source = source ? source->as_string() : place.path;
 
-  const auto& readers = architecture_readers();
-  const auto reader = readers.find(model.architecture);
-  if (reader == readers.end()) {
-    std::vector<std::string> valid;
-    valid.reserve(readers.size());
-    for (const auto& entry : readers) valid.push_back(entry.first);
+  const auto& catalog = Catalog<ArchitectureReader>::instance();
+  const ArchitectureReader* reader = catalog.find(model.architecture);
+  if (reader == nullptr) {
     config.at("model_type")
         .fail("model type \"" + model.architecture + "\" is not implemented" +
-              name_help(model.architecture, valid));
+              name_help(model.architecture, catalog.names()));
   }
-  model.hidden = count_at(config, "hidden_size");
+  const bool t5_names = !config.find("hidden_size") && config.find("d_model");
+  model.hidden = count_at(config, t5_names ? "d_model" : "hidden_size");
   model.vocabulary = count_at(config, "vocab_size");
   model.tied_embeddings = flag_or(config, "tie_word_embeddings", false);
-  read_formats(config, model);
-  reader->second(config, model);
+  const bool quantized_outside =
+      !config.find("quantization_config") && file.find("quantization_config");
+  read_formats(quantized_outside ? file : config, model);
+  reader->read(config, model);
   check(config, model);
   return model;
 }

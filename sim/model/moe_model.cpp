@@ -1,16 +1,7 @@
 // MoeModel's small facts: weight formats and the list of MoE layers.
 #include "sim/model/moe_model.h"
 
-#include <algorithm>
-
 namespace moesim {
-
-double attended_tokens(std::int64_t sliding_window, std::int64_t context, std::int64_t new_tokens) {
-  const std::int64_t all = context + new_tokens;
-  const std::int64_t seen =
-      sliding_window == 0 ? all : std::min(all, sliding_window + new_tokens - 1);
-  return static_cast<double>(seen);
-}
 
 double bytes_per_weight(WeightFormat format) {
   switch (format) {
@@ -22,6 +13,8 @@ double bytes_per_weight(WeightFormat format) {
       return 1 + 4.0 / (128 * 128);  // one f32 scale a block of 128 x 128
     case WeightFormat::mxfp4:
       return (4 + 8.0 / 32) / 8;  // one 8-bit scale for 32 values
+    case WeightFormat::int4:
+      return (4 + 16.0 / 32) / 8;  // one bf16 scale for 32 values
   }
   return 0;
 }
@@ -36,6 +29,8 @@ std::string to_text(WeightFormat format) {
       return "fp8";
     case WeightFormat::mxfp4:
       return "mxfp4";
+    case WeightFormat::int4:
+      return "int4";
   }
   return "";
 }

@@ -1,102 +1,91 @@
 // Parameters by kind, counted from shapes. Formulas: docs/models.md, "Parameters".
-#include <algorithm>
-
 #include "sim/model/moe_model.h"
 
 namespace moesim {
 namespace {
 
-AttentionParameters latent_attention(const AttentionShape& shape, std::int64_t hidden) {
-  const std::int64_t query_width = shape.heads * (shape.qk_nope_head_dim + shape.qk_rope_head_dim);
-  AttentionParameters count;
-  if (shape.q_lora_rank == 0) {
-    count.split += hidden * query_width;
-  } else {
-    count.replicated += hidden * shape.q_lora_rank;
-    count.vectors += shape.q_lora_rank;  // its norm
-    count.split += shape.q_lora_rank * query_width;
-  }
-  count.replicated += hidden * (shape.kv_lora_rank + shape.qk_rope_head_dim);
-  count.vectors += shape.kv_lora_rank;
-  count.split += shape.kv_lora_rank * shape.heads * (shape.qk_nope_head_dim + shape.v_head_dim);
-  count.split += shape.heads * shape.v_head_dim * hidden;
-  return count;
+std::int64_t norm_width(const MoeModel& model) { return model.hidden * (model.norm_bias ? 2 : 1); }
+
+// Attention (two with cross attention) and feed-forward part: each has a norm and a residual.
+std::int64_t parts(const LayerShape& layer) {
+  const std::int64_t attention = layer.attention.kind == AttentionKind::none ? 0 : 1;
+  return attention + (layer.attention.cross ? 1 : 0) + (layer.ffn == FfnKind::none ? 0 : 1);
 }
 
 }  // namespace
 
-AttentionParameters attention_parameters(const AttentionShape& shape, std::int64_t hidden) {
-  if (shape.kind == AttentionKind::latent) return latent_attention(shape, hidden);
-  const std::int64_t qkv_width = (shape.heads + 2 * shape.kv_heads) * shape.head_dim;
-  AttentionParameters count;
-  count.split = hidden * qkv_width + shape.heads * shape.head_dim * hidden;
-  if (shape.qkv_bias) count.split += qkv_width;
-  if (shape.sinks) count.split += shape.heads;
-  if (shape.output_bias) count.vectors += hidden;
-  count.vectors += shape.qk_norm_width;
-  return count;
-}
-
 std::int64_t expert_parameters(const MoeModel& model) {
-  const std::int64_t matrices = 3 * model.hidden * model.expert_width;  // gate, up, down
-  return matrices + (model.expert_bias ? 2 * model.expert_width + model.hidden : 0);
+  const std::int64_t matrices = model.matrices() * model.expert_hidden() * model.expert_width;
+  if (!model.expert_bias) return matrices;
+  return matrices + (model.matrices() - 1) * model.expert_width + model.expert_hidden();
 }
 
 std::int64_t router_parameters(const MoeModel& model) {
-  return model.hidden * model.experts + (model.router_bias ? model.experts : 0) +
-         (model.correction_bias ? model.experts : 0);
+  const std::int64_t choices = model.experts + model.zero_experts;
+  return model.hidden * choices + (model.router_bias ? choices : 0) +
+         (model.correction_bias ? choices : 0);
 }
 
 std::int64_t shared_expert_parameters(const MoeModel& model) {
-  return 3 * model.hidden * model.shared_width + (model.shared_expert_gate ? model.hidden : 0);
+  return model.matrices() * model.hidden * model.shared_width +
+         (model.shared_expert_gate ? model.hidden : 0) + 2 * model.hidden * model.latent_hidden;
+}
+
+std::int64_t dense_parameters(const MoeModel& model, const LayerShape& layer) {
+  return model.matrices() * model.hidden * layer.dense_width;
+}
+
+std::int64_t norm_parameters(const MoeModel& model, const LayerShape& layer) {
+  return parts(layer) * norm_width(model);
+}
+
+std::int64_t final_norm_parameters(const MoeModel& model) {
+  return norm_width(model) * (model.encoder_layers != 0 ? 2 : 1);
+}
+
+// Manifold-constrained hyper-connections: from all n streams of a token come n weights to read, n
+// to write and n x n to mix, with a bias each and three scales; before the head n to read.
+std::int64_t hyper_connection_parameters(const MoeModel& model, const LayerShape& layer) {
+  const std::int64_t streams = model.residual_streams, mixes = (2 + streams) * streams;
+  if (streams == 1) return 0;
+  return parts(layer) * (mixes * streams * model.hidden + mixes + 3);
+}
+
+std::int64_t final_hyper_connection_parameters(const MoeModel& model) {
+  const std::int64_t streams = model.residual_streams;
+  return streams == 1 ? 0 : streams * streams * model.hidden + streams + 1;
 }
 
 ParameterCounts count_parameters(const MoeModel& model) {
-  const std::int64_t norm = model.hidden * (model.norm_bias ? 2 : 1);
   ParameterCounts count;
   count.one_expert = expert_parameters(model);
   count.embedding = model.vocabulary * model.hidden;
   if (!model.tied_embeddings) {
     count.head = count.embedding + (model.head_bias ? model.vocabulary : 0);
   }
-  count.norms = norm;  // before the head
-  std::int64_t active_experts = 0;
+  count.norms = final_norm_parameters(model);
+  count.hyper_connections = final_hyper_connection_parameters(model);
+  std::int64_t moe_layers = 0;
   for (const LayerShape& layer : model.layers) {
     const AttentionParameters attention = attention_parameters(layer.attention, model.hidden);
     count.attention += attention.split + attention.replicated + attention.vectors;
-    count.norms += 2 * norm;
-    if (layer.ffn == FfnKind::dense) {
-      count.dense_ffn += 3 * model.hidden * layer.dense_width;
-      continue;
-    }
-    count.router += router_parameters(model);
-    count.shared_experts += shared_expert_parameters(model);
-    count.routed_experts += model.experts * count.one_expert;
-    active_experts += model.top_k * count.one_expert;
+    count.norms += norm_parameters(model, layer);
+    count.hyper_connections += hyper_connection_parameters(model, layer);
+    count.dense_ffn += dense_parameters(model, layer);
+    moe_layers += layer.ffn == FfnKind::moe ? 1 : 0;
   }
+  count.router = moe_layers * router_parameters(model);
+  count.shared_experts = moe_layers * shared_expert_parameters(model);
+  count.routed_experts = moe_layers * model.experts * count.one_expert;
+  const std::int64_t active_experts =
+      model.top_k * count.routed_experts / (model.experts + model.zero_experts);
   const std::int64_t always = count.embedding + count.head + count.attention + count.norms +
-                              count.router + count.shared_experts + count.dense_ffn;
+                              count.router + count.shared_experts + count.dense_ffn +
+                              count.hyper_connections;
   count.total = always + count.routed_experts;
   count.active = always + active_experts;
   count.active_without_input_embedding = count.active - count.embedding;
   return count;
-}
-
-Bytes kv_bytes_per_token(const MoeModel& model,
-                         std::int64_t tensor_parallel,
-                         double bytes_per_element) {
-  std::int64_t elements = 0;
-  for (const LayerShape& layer : model.layers) {
-    const AttentionShape& shape = layer.attention;
-    if (shape.kind == AttentionKind::latent) {
-      elements += shape.kv_lora_rank + shape.qk_rope_head_dim;
-      continue;
-    }
-    const std::int64_t kv_heads =
-        std::max<std::int64_t>(1, (shape.kv_heads + tensor_parallel - 1) / tensor_parallel);
-    elements += 2 * kv_heads * shape.head_dim;
-  }
-  return Bytes(static_cast<double>(elements) * bytes_per_element);
 }
 
 }  // namespace moesim

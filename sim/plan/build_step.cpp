@@ -57,13 +57,15 @@ class StepBuilder {
     std::size_t moe_layer = 0;
     for (std::size_t layer = 0; layer < inputs_.model.layers.size(); ++layer) {
       layer_ = static_cast<int>(layer);
-      add_attention(layer);
-      if (inputs_.model.layers[layer].ffn == FfnKind::moe) {
-        add_moe(works[moe_layer % works.size()], moe_layer + works.size() >= moe_layers);
-        ++moe_layer;
-      } else {
+      const LayerShape& shape = inputs_.model.layers[layer];
+      if (shape.attention.kind != AttentionKind::none) add_attention(layer);
+      if (shape.dense_width > 0) {
         add(of_ranks(TaskKind::dense_ffn,
                      [&](std::int64_t tokens) { return costs.dense_ffn(layer, tokens); }));
+      }
+      if (shape.ffn == FfnKind::moe) {
+        add_moe(works[moe_layer % works.size()], moe_layer + works.size() >= moe_layers);
+        ++moe_layer;
       }
       if (tensor_.needed()) add_exchange(TaskKind::tensor_gather, tensor_.gather());
     }
@@ -142,7 +144,7 @@ class StepBuilder {
     graph_.loads.push_back(std::move(work.load));
     const bool exchanges = inputs_.plan.parallelism.expert > 1;
     add(router_);
-    if (inputs_.model.shared_width > 0) add(shared_);
+    if (shared_expert_parameters(inputs_.model) > 0) add(shared_);
     if (exchanges) add_exchange(TaskKind::dispatch, std::move(work.dispatch));
     Task experts;
     experts.kind = TaskKind::expert_ffn;

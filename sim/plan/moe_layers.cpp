@@ -72,7 +72,7 @@ ExchangeShape exchange_shape(const StepInputs& inputs, const Batch& batch) {
   for (const auto& rows : batch.rows)
     largest = std::max(largest, (rows.size() + tensor - 1) / tensor);
   ExchangeShape shape;
-  shape.hidden = inputs.model.hidden;
+  shape.hidden = inputs.model.expert_hidden();
   shape.ranks = plan.parallelism.expert;
   shape.ranks_per_node = inputs.cluster.fabric.ranks_per_node;
   shape.physical_experts = static_cast<int>(inputs.model.experts) + plan.redundant_experts;

@@ -1,0 +1,62 @@
+// Pairs, reads and index scans of attention.
+#include "sim/cost/attention_parts.h"
+
+#include <algorithm>
+
+namespace moesim {
+
+PhaseWork phase_work(std::span<const BatchEntry> entries,
+                     Phase phase,
+                     const AttentionShape& shape) {
+  PhaseWork sum;
+  for (const BatchEntry& entry : entries) {
+    if (entry.phase != phase) continue;
+    sum.tokens += entry.new_tokens;
+    sum.pairs += attention_pairs(entry, shape);
+    sum.attended += attended_tokens(shape, entry.context, entry.new_tokens);
+  }
+  return sum;
+}
+
+PhaseWork chosen_work(std::span<const BatchEntry> entries,
+                      Phase phase,
+                      std::int64_t limit,
+                      std::int64_t ratio) {
+  PhaseWork sum;
+  const auto of_tokens = static_cast<double>(ratio);
+  for (const BatchEntry& entry : entries) {
+    if (entry.phase != phase) continue;
+    sum.tokens += entry.new_tokens;
+    const double pairs = attention_pairs(entry, limit * ratio) / of_tokens;
+    const double all = attended_tokens(0, entry.context, entry.new_tokens) / of_tokens;
+    sum.pairs += pairs;
+    sum.attended += std::min(all, pairs);
+  }
+  return sum;
+}
+
+KernelWork core_work(const PhaseWork& phase, const CoreShape& core) {
+  const double flops = 2 * core.heads * phase.pairs * (core.query_key + core.value);
+  const double bytes =
+      phase.attended * core.cache_bytes + 2.0 * static_cast<double>(phase.tokens) * core.io_values;
+  return {core.kernel, Flops(flops), Bytes(bytes), "bf16"};
+}
+
+void add_index_scan(const AttentionInputs& in,
+                    std::span<const BatchEntry> entries,
+                    std::int64_t ratio,
+                    std::vector<KernelWork>& works) {
+  const auto heads = static_cast<double>(in.shape.index_heads),
+             dim = static_cast<double>(in.shape.index_head_dim);
+  for (const Phase phase : {Phase::decode, Phase::prefill}) {
+    const PhaseWork scan = chosen_work(entries, phase, 0, ratio);
+    if (scan.tokens == 0) continue;
+    // Each pair makes one f32 score, written and read again by the choice of the largest.
+    const double score_bytes = 8 * scan.pairs;
+    const double io = 2.0 * static_cast<double>(scan.tokens) * heads * dim;
+    works.push_back({"index_scan", Flops(2 * heads * dim * scan.pairs),
+                     Bytes(scan.attended * dim * in.kv_bytes + score_bytes + io), "bf16"});
+  }
+}
+
+}  // namespace moesim
