@@ -1,0 +1,71 @@
+// moesim forward check: holds model folders, or router cases, against recorded outputs.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "cli/commands.h"
+#include "workloads/forward/check/golden_check.h"
+#include "workloads/forward/check/router_check.h"
+
+namespace moesim {
+namespace {
+
+struct CheckArguments {
+  std::vector<std::string> folders, router_files;
+  CheckTolerance tolerance;
+};
+
+void check_router_files(const std::vector<std::string>& files) {
+  std::size_t failed = 0;
+  for (const std::string& file : files) {
+    const std::vector<RouterCheck> checks = check_router_cases(file);
+    fmt::print("{}", router_check_text(checks));
+    for (const RouterCheck& check : checks) failed += check.passed ? 0 : 1;
+  }
+  if (failed > 0) throw CheckError(fmt::format("{} router cases failed", failed));
+}
+
+void check_folders(const CheckArguments& arguments) {
+  std::vector<FolderCheck> checks;
+  std::size_t failed = 0;
+  for (const std::string& folder : arguments.folders) {
+    checks.push_back(check_folder(folder, arguments.tolerance));
+    failed += checks.back().passed ? 0 : 1;
+  }
+  fmt::print("{}", check_text(checks, arguments.tolerance));
+  if (failed > 0) throw CheckError(fmt::format("{} of {} folders failed", failed, checks.size()));
+}
+
+void check(const CheckArguments& arguments) {
+  if (arguments.folders.empty() == arguments.router_files.empty())
+    throw InputError("give model folders, or router cases with --router FILE");
+  if (!arguments.router_files.empty())
+    check_router_files(arguments.router_files);
+  else
+    check_folders(arguments);
+}
+
+void add_check(CLI::App& command) {
+  const auto arguments = std::make_shared<CheckArguments>();
+  command.add_option("folders", arguments->folders,
+                     "folders with config.json, weights, expected.json (and expected.safetensors)");
+  command.add_option("--router", arguments->router_files, "a file of router cases (JSON)");
+  const auto tolerance = [&](const char* name, double& value, const char* what) {
+    command
+        .add_option(name, value,
+                    fmt::format("largest difference of {} (default {:.0e})", what, value))
+        ->check(CLI::NonNegativeNumber);
+  };
+  tolerance("--logits", arguments->tolerance.logits, "logits");
+  tolerance("--router-logits", arguments->tolerance.router_logits, "router logits");
+  tolerance("--weights", arguments->tolerance.weights, "routing weights");
+  tolerance("--blocks", arguments->tolerance.blocks, "MoE block inputs and outputs");
+  command.footer("Example: moesim forward check my-conversion/ --logits 1e-4");
+  command.callback([arguments] { check(*arguments); });
+}
+
+const Registered<ForwardCommand> registered{
+    "check", "Compare model folders or router cases with recorded outputs", {add_check}};
+
+}  // namespace
+}  // namespace moesim
