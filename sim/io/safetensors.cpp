@@ -26,13 +26,23 @@ struct DtypeName {
   std::size_t size;
   const char* name;
 };
-constexpr std::array<DtypeName, 7> kDtypes{{{Dtype::f32, 4, "F32"},
-                                            {Dtype::bf16, 2, "BF16"},
-                                            {Dtype::f16, 2, "F16"},
-                                            {Dtype::i32, 4, "I32"},
-                                            {Dtype::i64, 8, "I64"},
-                                            {Dtype::u8, 1, "U8"},
-                                            {Dtype::u16, 2, "U16"}}};
+// In the order of the enumeration.
+constexpr std::array<DtypeName, 16> kDtypes{{{Dtype::f32, 4, "F32"},
+                                             {Dtype::bf16, 2, "BF16"},
+                                             {Dtype::f16, 2, "F16"},
+                                             {Dtype::i32, 4, "I32"},
+                                             {Dtype::i64, 8, "I64"},
+                                             {Dtype::u8, 1, "U8"},
+                                             {Dtype::u16, 2, "U16"},
+                                             {Dtype::i8, 1, "I8"},
+                                             {Dtype::i16, 2, "I16"},
+                                             {Dtype::u32, 4, "U32"},
+                                             {Dtype::u64, 8, "U64"},
+                                             {Dtype::f64, 8, "F64"},
+                                             {Dtype::boolean, 1, "BOOL"},
+                                             {Dtype::f8_e4m3, 1, "F8_E4M3"},
+                                             {Dtype::f8_e5m2, 1, "F8_E5M2"},
+                                             {Dtype::f8_e8m0, 1, "F8_E8M0"}}};
 
 const DtypeName& entry_of(Dtype dtype) { return kDtypes[static_cast<std::size_t>(dtype)]; }
 

@@ -14,8 +14,27 @@
 
 namespace moesim {
 
-// The element types the project reads; the file spells them F32, BF16, F16, I32, I64, U8, U16.
-enum class Dtype { f32, bf16, f16, i32, i64, u8, u16 };
+// The element types of the format; the file spells them F32, BF16, ... A reader refuses those it
+// has no use for when it is asked for such a tensor. (F4 and F6, whose elements are no whole bytes,
+// are refused with the file.)
+enum class Dtype {
+  f32,
+  bf16,
+  f16,
+  i32,
+  i64,
+  u8,
+  u16,
+  i8,
+  i16,
+  u32,
+  u64,
+  f64,
+  boolean,
+  f8_e4m3,
+  f8_e5m2,
+  f8_e8m0
+};
 std::size_t dtype_size(Dtype dtype);
 std::string to_text(Dtype dtype);
 

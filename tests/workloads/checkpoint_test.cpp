@@ -172,7 +172,7 @@ TEST_CASE("a tensor stored in a type that is not implemented is refused") {
                   auto& norm = c.tensors["model.norm.weight"];
                   norm.dtype = Dtype::i32;
                 },
-                {"model.norm.weight", "I32", "F32 and BF16"});
+                {"model.norm.weight", "I32", "F32, BF16 or F16"});
 }
 
 TEST_CASE("a truncated model file is refused") {
@@ -198,7 +198,7 @@ TEST_CASE("a configuration that asks for what is not implemented is refused by k
   check_config_refused("mixtral", "sliding_window", 4096, "4096");
   check_config_refused("mixtral", "hidden_act", "gelu", "gelu");
   check_config_refused("mixtral", "attention_bias", true, "true");
-  check_config_refused("mixtral", "rope_scaling", {{"type", "linear"}, {"factor", 2.0}}, "linear");
+  check_config_refused("mixtral", "rope_scaling", {{"type", "spiral"}, {"factor", 2.0}}, "spiral");
   check_config_refused("olmoe", "clip_qkv", 8.0, "8.0");
   check_config_refused("qwen3_moe", "use_sliding_window", true, "true");
   check_config_refused("qwen3_moe", "quantization_config", {{"quant_method", "fp8"}}, "fp8");

@@ -1,112 +1,90 @@
-// Finding tensors, checking them, and expanding BF16 and F32 storage to float32.
+// Opening a checkpoint's files and handing out its tensors.
 #include "workloads/forward/checkpoint.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <map>
 
 #include "sim/io/json_reader.h"
 
 namespace moesim {
 namespace {
 
-// BF16 is the upper half of a float32. memcpy: a tensor may start at any byte of its file.
-void widen_bf16(const std::byte* from, std::int64_t count, float* out) {
-  for (std::int64_t i = 0; i < count; ++i) {
-    std::uint16_t bits = 0;
-    std::memcpy(&bits, from + 2 * i, sizeof bits);
-    out[i] = std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+// What this process may use: the machine's memory, or less where its control group is limited.
+std::int64_t memory_size() {
+  std::int64_t size = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  for (const char* path :
+       {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    std::int64_t limit = 0;
+    if (std::ifstream(path) >> limit && limit > 0) size = std::min(size, limit);  // not "max"
   }
+  return size;
 }
 
-void check_finite(const float* values,
-                  std::int64_t count,
-                  std::int64_t first,
-                  const Weight::Part& part) {
-  constexpr std::uint32_t kExponent = 0x7F800000;  // all ones: NaN or infinity
-  bool bad = false;
-  for (std::int64_t i = 0; i < count; ++i)
-    bad |= (std::bit_cast<std::uint32_t>(values[i]) & kExponent) == kExponent;
-  if (!bad) return;
-  const float* found =
-      std::find_if(values, values + count, [](float value) { return !std::isfinite(value); });
-  throw InputError(fmt::format("{}: tensor {}: element {} is {}; weights must be finite",
-                               *part.file, part.tensor->name, first + (found - values), *found));
+template <class T>
+std::int64_t integer_at(const TensorView& tensor, std::size_t i) {
+  T value;
+  std::memcpy(&value, tensor.data.data() + i * sizeof value, sizeof value);
+  return static_cast<std::int64_t>(value);
 }
 
-// Elements first .. first + count of a tensor as float32, checked.
-void expand_elements(const Weight::Part& part, std::int64_t first, std::int64_t count, float* out) {
-  const std::byte* from =
-      part.tensor->data.data() + static_cast<std::size_t>(first) * dtype_size(part.tensor->dtype);
-  if (part.tensor->dtype == Dtype::bf16)
-    widen_bf16(from, count, out);
-  else if (count > 0)
-    std::memcpy(out, from, static_cast<std::size_t>(count) * sizeof(float));
-  check_finite(out, count, first, part);
+std::int64_t integer(const TensorPlace& place, std::size_t i) {
+  switch (place.tensor->dtype) {
+    case Dtype::i64:
+      return integer_at<std::int64_t>(*place.tensor, i);
+    case Dtype::i32:
+      return integer_at<std::int32_t>(*place.tensor, i);
+    case Dtype::i16:
+      return integer_at<std::int16_t>(*place.tensor, i);
+    case Dtype::i8:
+      return integer_at<std::int8_t>(*place.tensor, i);
+    case Dtype::u8:
+      return integer_at<std::uint8_t>(*place.tensor, i);
+    default:
+      throw InputError(fmt::format("{}: tensor {} is stored as {}, which is no integer type of ids",
+                                   *place.file, place.tensor->name, to_text(place.tensor->dtype)));
+  }
 }
 
 }  // namespace
 
-Weight::Weight(std::vector<Part> parts, std::int64_t columns, bool resident)
-    : parts_(std::move(parts)), columns_(columns) {
-  for (const Part& part : parts_) rows_ += part.rows;
-  if (!resident) return;
-  Floats expanded(static_cast<std::size_t>(rows_ * columns_));
-  expand_to(0, rows_, expanded.data());
-  resident_ = std::move(expanded);
-}
-
-const float* Weight::expand(std::int64_t first, std::int64_t count, Floats& buffer) const {
-  if (!resident_.empty()) return resident_.data() + first * columns_;
-  float* out = at_least(buffer, static_cast<std::size_t>(count * columns_));
-  expand_to(first, count, out);
-  return out;
-}
-
-void Weight::expand_to(std::int64_t first, std::int64_t count, float* out) const {
-  for (const Part& part : parts_) {
-    const std::int64_t begin = std::max<std::int64_t>(first, 0);
-    const std::int64_t end = std::min(first + count, part.rows);
-    if (begin < end) {
-      expand_elements(part, begin * columns_, (end - begin) * columns_, out);
-      out += (end - begin) * columns_;
-    }
-    first -= part.rows;
-  }
-}
-
-Checkpoint::Checkpoint(const std::string& folder) {
+Checkpoint::Checkpoint(const std::string& folder, std::int64_t memory) {
   const std::string single = folder + "/model.safetensors";
   const std::string index = single + ".index.json";
   if (std::filesystem::exists(single)) {
-    description_ = single;
+    stored_.description = single;
     add_file(single);
   } else if (std::filesystem::exists(index)) {
-    description_ = index;
+    stored_.description = index;
     read_index(index, folder);
   } else {
     throw InputError(fmt::format(
         "{}: holds neither model.safetensors nor model.safetensors.index.json", folder));
   }
-  std::int64_t elements = 0;
-  for (const auto& entry : places_) elements += entry.second.tensor->elements();
-  resident_ = elements * static_cast<std::int64_t>(sizeof(float)) < kResidentBytes;
+  std::int64_t elements = 0, bytes = 0;
+  for (const auto& entry : stored_.places) {
+    elements += entry.second.tensor->elements();
+    bytes += static_cast<std::int64_t>(entry.second.tensor->data.size());
+  }
+  // Packed codes count as at most four elements a byte: still far from a model too large to keep.
+  if (elements * static_cast<std::int64_t>(sizeof(float)) < kResidentBytes)
+    keep_ = Weight::Keep::resident;
+  else if (bytes > (memory > 0 ? memory : memory_size()))
+    keep_ = Weight::Keep::passing;
 }
 
-Checkpoint::Checkpoint(std::uint64_t) {
-  throw InputError("random weights are not implemented yet");
-}
+Checkpoint::Checkpoint(std::uint64_t seed) : random_(std::make_unique<RandomWeights>(seed)) {}
 Checkpoint::~Checkpoint() = default;
 
 void Checkpoint::add_file(const std::string& path) {
   files_.push_back(std::make_unique<SafetensorsFile>(path));
   for (const auto& entry : files_.back()->tensors())
-    places_[entry.first] = {&entry.second, &files_.back()->path()};
+    stored_.places[entry.first] = {&entry.second, &files_.back()->path()};
 }
 
 void Checkpoint::read_index(const std::string& path, const std::string& folder) {
@@ -126,31 +104,18 @@ void Checkpoint::read_index(const std::string& path, const std::string& folder) 
   }
 }
 
-Checkpoint::Place Checkpoint::find(const std::string& name,
-                                   const std::vector<std::int64_t>& shape) const {
-  const auto found = places_.find(name);
-  if (found == places_.end())
-    throw InputError(fmt::format("{}: tensor {} is missing (its shape would be [{}])", description_,
-                                 name, fmt::join(shape, ", ")));
-  const Place& place = found->second;
-  if (place.tensor->shape != shape)
-    throw InputError(fmt::format("{}: tensor {} has shape [{}], but config.json implies [{}]",
-                                 *place.file, name, fmt::join(place.tensor->shape, ", "),
-                                 fmt::join(shape, ", ")));
-  if (place.tensor->dtype != Dtype::f32 && place.tensor->dtype != Dtype::bf16)
-    throw InputError(fmt::format("{}: tensor {} is stored as {}; only F32 and BF16 are implemented",
-                                 *place.file, name, to_text(place.tensor->dtype)));
-  return place;
-}
-
 std::shared_ptr<const Weight> Checkpoint::stacked(const std::vector<Request>& tensors,
                                                   std::int64_t columns) const {
   std::vector<Weight::Part> parts;
-  for (const Request& request : tensors) {
-    const Place place = find(request.name, {request.rows, columns});
-    parts.push_back({place.tensor, place.file, request.rows});
-  }
-  return std::make_shared<const Weight>(std::move(parts), columns, resident_);
+  parts.reserve(tensors.size());
+  for (const Request& request : tensors)
+    parts.push_back(
+        random_ ? random_->matrix(request.name, {.rows = request.rows,
+                                                 .columns = columns,
+                                                 .slice = std::max<std::int64_t>(request.slice, 0),
+                                                 .transposed = request.transposed})
+                : stored_.matrix(request, columns));
+  return std::make_shared<const Weight>(std::move(parts), columns, keep_);
 }
 
 std::shared_ptr<const Weight> Checkpoint::matrix(const std::string& name,
@@ -164,10 +129,35 @@ Floats Checkpoint::vector(const std::string& name, std::int64_t size) const {
 }
 
 Floats Checkpoint::tensor(const std::string& name, const std::vector<std::int64_t>& shape) const {
-  const Place place = find(name, shape);
+  if (random_) return random_->tensor(name, shape);
+  const TensorPlace place = stored_.at(name, shape);
   const std::int64_t size = place.tensor->elements();
-  Floats values(static_cast<std::size_t>(size));
-  expand_elements({place.tensor, place.file, 1}, 0, size, values.data());
+  StoredTensors flat;  // the same data as one row
+  TensorView row = *place.tensor;
+  row.shape = {1, size};
+  flat.places[name] = {&row, place.file};
+  if (place.tensor->dtype != Dtype::f32 && place.tensor->dtype != Dtype::bf16 &&
+      place.tensor->dtype != Dtype::f16)
+    throw InputError(fmt::format("{}: tensor {} is stored as {}; F32, BF16 or F16 is needed",
+                                 *place.file, name, to_text(place.tensor->dtype)));
+  const Weight weight({flat.matrix({.name = name, .rows = 1}, size)}, size, Weight::Keep::stored);
+  Floats values;
+  weight.expand(0, size > 0 ? 1 : 0, values);
+  return values;
+}
+
+std::vector<std::int64_t> Checkpoint::ids(const std::string& name,
+                                          const std::vector<std::int64_t>& shape,
+                                          std::int64_t limit) const {
+  if (random_) return random_->ids(name, shape, limit);
+  const TensorPlace place = stored_.at(name, shape);
+  std::vector<std::int64_t> values(static_cast<std::size_t>(place.tensor->elements()));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = integer(place, i);
+    if (values[i] < 0 || values[i] >= limit)
+      throw InputError(fmt::format("{}: tensor {}: element {} is {}, not between 0 and {}",
+                                   *place.file, name, i, values[i], limit - 1));
+  }
   return values;
 }
 
