@@ -135,7 +135,7 @@ WorkloadSpec read_workload(const JsonNode& node) {
 
 WeightFormat read_weight_format(const JsonNode& node) {
   const std::vector<WeightFormat> formats{WeightFormat::f32, WeightFormat::bf16, WeightFormat::fp8,
-                                          WeightFormat::mxfp4};
+                                          WeightFormat::mxfp4, WeightFormat::int4};
   std::vector<std::string> names;
   names.reserve(formats.size());
   for (const WeightFormat format : formats) names.push_back(to_text(format));
