@@ -31,6 +31,7 @@ std::vector<HeaderDifference> diff_headers(const RoutingTrace& a, const RoutingT
   compare("origin", a.header.origin, b.header.origin);
   compare("seed", a.header.seed, b.header.seed);
   compare("domains", a.header.domains, b.header.domains);
+  compare("notes", a.header.notes, b.header.notes);
   compare("tokens", a.tokens(), b.tokens());
   return list;
 }

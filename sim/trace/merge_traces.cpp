@@ -32,11 +32,15 @@ TraceHeader merged_header(const std::vector<NamedTrace>& traces, std::uint64_t s
   TraceHeader header = traces.front().trace.header;
   header.seed = seed;
   header.domains.clear();
+  header.notes.clear();
   std::vector<std::string> models;
   for (const NamedTrace& each : traces) {
     const TraceHeader& other = each.trace.header;
     if (std::find(models.begin(), models.end(), other.model) == models.end())
       models.push_back(other.model);
+    for (const std::string& note : other.notes)
+      if (std::find(header.notes.begin(), header.notes.end(), note) == header.notes.end())
+        header.notes.push_back(note);
     if (other.origin != header.origin)
       header.origin =
           other.origin == "synthetic" || header.origin == "synthetic" ? "synthetic" : "imported";

@@ -30,7 +30,8 @@ struct MergeOptions {
 
 // Requests are renumbered from 0 by first appearance, traces in the order given; domains are united
 // by name. weights and source_rank stay when every trace has them. model: the name, or all of them
-// joined by " + "; origin: the one they share, else synthetic if one is, else imported.
+// joined by " + "; origin: the one they share, else synthetic if one is, else imported;
+// notes: all of them, each once.
 // InputError: fewer than two traces, experts, top_k or layer_ids that differ (both files, both
 // values), more than 256 domains, steps or requests beyond 32 bits, weights of another number.
 PickedRows merge_traces(const std::vector<NamedTrace>& traces, const MergeOptions& options);

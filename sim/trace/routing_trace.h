@@ -27,7 +27,7 @@ struct TraceHeader {
   std::vector<std::string> domains;  // names by domain id
   std::string
       data_sha256;  // of the tensor data; made at write, the trace's identity in result keys
-  std::vector<std::string> notes;  // what its maker says of it, a sentence each; may be none
+  std::vector<std::string> notes = {};  // what its maker says of it, a sentence each; may be none
 };
 
 // Columns have one row a token. experts and weights are [token][moe_layer][k], row-major; weights,

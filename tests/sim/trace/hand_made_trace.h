@@ -15,7 +15,7 @@ namespace moesim {
 // prose, decode).
 inline TraceColumns hand_made_columns() {
   TraceColumns columns;
-  columns.header = {1, "hand", 4, 2, {1, 3}, "forward", 42, {"code", "prose"}, ""};
+  columns.header = {1, "hand", 4, 2, {1, 3}, "forward", 42, {"code", "prose"}, "", {}};
   columns.experts = {0, 1,          2, 3,  //
                      0, 1,          2, 3,  //
                      0, 2,          2, 1,  //

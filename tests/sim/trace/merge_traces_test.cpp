@@ -18,7 +18,7 @@ using test::TemporaryFolder;
 // `tokens` rows of requests with `per_request` rows each, every row routed to expert `mark`.
 RoutingTrace marked(int tokens, int per_request, std::uint16_t mark, const std::string& domain) {
   TraceColumns columns;
-  columns.header = {1, "m", 8, 1, {0}, "forward", 0, {domain}, ""};
+  columns.header = {1, "m", 8, 1, {0}, "forward", 0, {domain}, "", {}};
   for (int token = 0; token < tokens; ++token) {
     columns.experts.push_back(mark);
     columns.request.push_back(100 + token / per_request);
