@@ -19,15 +19,16 @@ struct MergeArguments {
 
 // A column that only some of the traces have cannot stay; say which of them lacks it.
 void report_dropped(const PickedRows& picked) {
-  for (const PickedSource& source : picked.sources) {
-    if (!picked.keep_weights && source.trace.weights.empty())
-      fmt::print("weights are left out: {} has none\n", source.name);
-    const bool lost =
-        std::any_of(picked.sources.begin(), picked.sources.end(),
-                    [](const PickedSource& other) { return !other.trace.source_rank.empty(); });
-    if (!picked.keep_source_rank && lost && source.trace.source_rank.empty())
-      fmt::print("source_rank is left out: {} has none\n", source.name);
-  }
+  const auto report = [&](const char* column, bool kept, const auto& lacks) {
+    const auto& sources = picked.sources;
+    if (kept || std::all_of(sources.begin(), sources.end(), lacks)) return;
+    for (const PickedSource& source : sources)
+      if (lacks(source)) fmt::print("{} is left out: {} has none\n", column, source.name);
+  };
+  report("weights", picked.keep_weights,
+         [](const PickedSource& source) { return source.trace.weights.empty(); });
+  report("source_rank", picked.keep_source_rank,
+         [](const PickedSource& source) { return source.trace.source_rank.empty(); });
 }
 
 void merge(const MergeArguments& arguments) {

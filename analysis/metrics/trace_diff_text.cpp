@@ -58,7 +58,9 @@ std::string by_layer(const TraceDifference& difference) {
          fmt::format("{:.2f}", layer.all.max_over_mean_b),
          fmt::format("{:.4f}", layer.all.total_variation)});
     for (const LoadDifference& domain : layer.by_domain)
-      rows.back().push_back(fmt::format("{:.4f}", domain.total_variation));
+      rows.back().push_back(domain.max_over_mean_a > 0 && domain.max_over_mean_b > 0
+                                ? fmt::format("{:.4f}", domain.total_variation)
+                                : "-");  // one side has nothing there to compare
   }
   return text_table(columns, rows);
 }
