@@ -201,7 +201,11 @@ TEST_CASE("a configuration that asks for what is not implemented is refused by k
   check_config_refused("mixtral", "rope_scaling", {{"type", "spiral"}, {"factor", 2.0}}, "spiral");
   check_config_refused("olmoe", "clip_qkv", 8.0, "8.0");
   check_config_refused("qwen3_moe", "use_sliding_window", true, "true");
-  check_config_refused("qwen3_moe", "quantization_config", {{"quant_method", "fp8"}}, "fp8");
+  check_config_refused("qwen3_moe", "quantization_config", {{"quant_method", "gptq"}}, "gptq");
+  check_config_refused("qwen3_moe", "quantization_config",
+                       {{"quant_method", "fp8"}, {"fmt", "e5m2"}}, "e5m2");
+  check_config_refused("qwen3_moe", "quantization_config",
+                       {{"quant_method", "fp8"}, {"weight_block_size", {64, 64}}}, "64");
   check_config_refused("qwen3_moe", "an_unheard_of_key", 3, "3 is not implemented");
   check_config_refused("deepseek_v3", "scoring_func", "softmax", "softmax");
   check_config_refused("deepseek_v3", "topk_method", "greedy", "greedy");

@@ -10,6 +10,7 @@
 
 #include "workloads/forward/architecture.h"
 #include "workloads/forward/forward_pass.h"
+#include "workloads/forward/quantization.h"
 
 namespace moesim {
 namespace {
@@ -31,6 +32,7 @@ Loaded load_decoder(const std::string& path, const LoadOptions& options) {
     config.fail("model_type", fmt::format("no forward pass for \"{}\"{}", type,
                                           name_help(type, catalog.names())));
   const DecoderLoader load = architecture->read(config);
+  check_quantization(config);
   config.refuse_unread();
   Loaded loaded;
   loaded.weights = options.random_seed ? std::make_unique<Checkpoint>(*options.random_seed)
