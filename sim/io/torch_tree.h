@@ -23,7 +23,8 @@ struct TorchStorage {
 
 class TorchTree {
  public:
-  TorchTree(ZipArchive zip, std::string file_name) : archive(std::move(zip)), name(file_name) {}
+  TorchTree(ZipArchive zip, std::string file_name)
+      : archive(std::move(zip)), name(std::move(file_name)) {}
 
   ZipArchive archive;
   std::string name;               // of the file, for messages

@@ -130,6 +130,42 @@ void label_part(const Part& part,
   }
 }
 
+// What a whole import finds out beside the rows.
+struct Found {
+  std::size_t uncaptured = 0;  // (token, layer) pairs
+  bool whole = false;          // an array of prompt and generated tokens together
+};
+
+// Appends the parts of request number `request`, the prompt's first.
+void append_request(std::vector<const Part*> parts,
+                    std::int32_t request,
+                    std::int64_t prompt_tokens,
+                    RecordedRows& rows,
+                    Found& found) {
+  std::stable_sort(parts.begin(), parts.end(),
+                   [](const Part* a, const Part* b) { return a->prompt > b->prompt; });
+  const bool split = parts.front()->prompt;
+  found.whole = found.whole || !split;
+  std::int64_t prompt_rows = 0;
+  if (!split) prompt_rows = prompt_tokens > 0 ? prompt_tokens : parts.front()->array.shape[0];
+  std::int32_t position = 0;
+  for (const Part* part : parts) {
+    found.uncaptured += append_part(*part, rows);
+    label_part(*part, request, prompt_rows, position, rows);
+  }
+}
+
+void add_notes(const Found& found, bool prompt_known, std::vector<std::string>& notes) {
+  if (found.whole && !prompt_known)
+    notes.emplace_back(
+        "where the prompt ends is not recorded: all rows are marked prefill (--prompt-tokens N "
+        "marks those from N on as decode)");
+  if (found.uncaptured > 0)
+    notes.push_back(fmt::format(
+        "{} (token, layer) pairs hold only zeros: not captured, so not routed", found.uncaptured));
+  notes.emplace_back("router weights and the batches that ran together are not recorded");
+}
+
 ImportedTrace read_vllm(std::span<const ImportFile> files, const ImportOptions& options) {
   std::vector<std::vector<std::byte>> kept;
   const std::vector<Part> parts = read_parts(files, kept);
@@ -147,31 +183,12 @@ ImportedTrace read_vllm(std::span<const ImportFile> files, const ImportOptions& 
     if (by_request[part.request].empty()) order.push_back(part.request);
     by_request[part.request].push_back(&part);
   }
-  std::size_t uncaptured = 0;
-  bool whole = false;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    std::vector<const Part*>& of_request = by_request[order[i]];
-    std::stable_sort(of_request.begin(), of_request.end(),
-                     [](const Part* a, const Part* b) { return a->prompt > b->prompt; });
-    const bool split = of_request.front()->prompt;
-    whole = whole || !split;
-    std::int32_t position = 0;
-    const std::int64_t unsplit_prompt =
-        options.prompt_tokens > 0 ? options.prompt_tokens : of_request.front()->array.shape[0];
-    for (const Part* part : of_request) {
-      uncaptured += append_part(*part, rows);
-      label_part(*part, static_cast<std::int32_t>(i), split ? 0 : unsplit_prompt, position, rows);
-    }
-  }
+  Found found;
+  for (std::size_t i = 0; i < order.size(); ++i)
+    append_request(by_request[order[i]], static_cast<std::int32_t>(i), options.prompt_tokens, rows,
+                   found);
   ImportedTrace imported = finish_rows(std::move(rows), options);
-  if (whole && options.prompt_tokens == 0)
-    imported.notes.emplace_back(
-        "where the prompt ends is not recorded: all rows are marked prefill (--prompt-tokens N "
-        "marks those from N on as decode)");
-  if (uncaptured > 0)
-    imported.notes.push_back(fmt::format(
-        "{} (token, layer) pairs hold only zeros: not captured, so not routed", uncaptured));
-  imported.notes.emplace_back("router weights and the batches that ran together are not recorded");
+  add_notes(found, options.prompt_tokens > 0, imported.notes);
   return imported;
 }
 
