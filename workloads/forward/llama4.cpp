@@ -74,7 +74,8 @@ void read_attention(ConfigReader& config, Llama4& model) {
   // Early configurations have a number here; any but 0 turns it on.
   const auto tuned = config.find("attn_temperature_tuning");
   const bool on = !tuned || (tuned->is_number() ? tuned->as_number() != 0 : tuned->as_bool());
-  const auto floor_scale = static_cast<double>(config.size_or("floor_scale", 8192));
+  const double floor_scale = config.number_or("floor_scale", 8192);
+  if (floor_scale <= 0) config.fail("floor_scale", "counts positions and must be above 0");
   const double scale = config.number_or("attn_scale", 0.1);
   if (on && !config.is_null("attn_temperature_tuning")) {
     model.temperature_step = floor_scale;
