@@ -2,8 +2,8 @@
 // --moe-routing-trace-path, one object a line and (step, block, layer): {"step", "stage", "block",
 // "layer", "rank", "num_tokens", "topk", "top_indices": [[...], ...]}, "mtp_idx" where block is
 // "mtp"; names of side files (hs_*, logit_*) are passed over.
-// Looked up: NVIDIA/Megatron-LM, megatron/core/transformer/moe/router_trace.py at 4addead2 (2026);
-// its first form, without stage and block, is read as well.
+// Looked up in November 2026: NVIDIA/Megatron-LM, megatron/core/transformer/moe/router_trace.py at
+// 059f0f5c; its first form, without stage and block, is read as well.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 

@@ -1,12 +1,13 @@
 // sglang_expert_distribution: what SGLang's expert distribution recorder dumps (torch.save files;
 // --expert-distribution-recorder-mode per_token, per_pass, stat, stat_approx).
-// Looked up: sgl-project/sglang, python/sglang/srt/eplb/expert_distribution.py at 02295fe5 (2025)
-// and its form of 2026-11 (forks of main): per_token and per_pass write
-// expert_distribution_recorder_<time>_<rank>.pt = {records, last_physical_to_logical_map}; a record
-// is {forward_pass_id, rank, gatherer_key, global_physical_count} and, per token, {input_ids,
-// positions, extend_seq_lens, forward_mode, topk_ids_of_layer [layers, tokens, 8] int32 physical
-// ids, -1 = none, misc_objects}. stat writes expert_distribution_recorder_<time>.pt = {rank,
-// logical_count [steps, layers, experts], average_utilization_rate_over_window}.
+// Looked up in November 2026: sgl-project/sglang, python/sglang/srt/eplb/expert_distribution.py at
+// commits dd780ab9 and 02295fe5, and a fork of a later main (8d31665f), alike in what they write.
+// per_token and per_pass: expert_distribution_recorder_<time>_<rank>.pt = {records,
+// last_physical_to_logical_map [layers, physical]}; a record is {forward_pass_id, rank,
+// gatherer_key, global_physical_count [layers, physical]} and, in per_token, {input_ids, positions,
+// extend_seq_lens, forward_mode, topk_ids_of_layer [layers, tokens, 8] int32 physical ids, -1 =
+// none, misc_objects}. stat: expert_distribution_recorder_<time>.pt = {rank, logical_count [steps,
+// layers, experts], average_utilization_rate_over_window}.
 #include <fmt/format.h>
 
 #include "sim/io/zip.h"

@@ -1,10 +1,10 @@
 // vllm_routed_experts: the arrays vLLM returns under --enable-return-routed-experts, saved with
 // numpy.save (one request a file) or numpy.savez (a member a request): integers [tokens, layers,
 // top_k], row t = where token t of the sequence went.
-// Looked up: vLLM v0.21.0 docs/training/routed_experts_replay.md (int16, -1 where a prefix was
-// cached; prompt_routed_experts and routed_experts apart) and main at 41c5903d (2026-11),
-// examples/rl/routed_experts_e2e.py (one array of prompt + generated - 1 rows). Before v0.21 the
-// array is int32 over all layers, dense ones left at zero.
+// Looked up in November 2026: vLLM v0.21.0, docs/training/routed_experts_replay.md (commit
+// 0087e005: int16, -1 where a prefix was cached; prompt_routed_experts and routed_experts apart),
+// and main at 41c5903d, examples/rl/routed_experts_e2e.py (one array of prompt + generated - 1
+// rows). At 00bd1493, before v0.21, the array is int32 over all layers, dense ones left at zero.
 #include <fmt/format.h>
 
 #include <algorithm>
