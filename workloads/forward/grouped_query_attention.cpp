@@ -198,13 +198,13 @@ GroupedQueryParameters read_grouped_query(ConfigReader& config,
   read_heads(config, hidden, absent, parameters.shape);
   parameters.qkv_bias = parameters.output_bias = config.flag_or("attention_bias", false);
   const std::int64_t key_dim = parameters.shape.key_dim;
-  // transformers 5 keeps the factor with the rope keys.
-  const auto rope = config.find("rope_parameters");
-  const auto inside = rope ? rope->find("partial_rotary_factor") : std::nullopt;
-  const double share = inside ? inside->as_number()
-                              : config.number_or("partial_rotary_factor", absent.rotated_share);
+  // transformers 5 keeps the factor with the rope keys, and some files have it in both places.
+  double share = config.number_or("partial_rotary_factor", absent.rotated_share);
   if (share <= 0 || share > 1)
     config.fail("partial_rotary_factor", "must be above 0 and at most 1");
+  const auto rope = config.find("rope_parameters");
+  if (const auto inside = rope ? rope->find("partial_rotary_factor") : std::nullopt)
+    share = inside->as_ratio(1e-6, 1);
   const auto dims = static_cast<std::int64_t>(static_cast<double>(key_dim) * share);
   if (dims % 2 != 0 || dims == 0)
     config.fail(config.find("head_dim") ? "head_dim" : "num_attention_heads",
