@@ -9,6 +9,15 @@ namespace {
 constexpr std::size_t kMostDomains = 256;
 constexpr std::int64_t kMostCount = std::int64_t{1} << 42U;
 
+// The first domain says how many layers and experts there are.
+void set_shape(CountTable& table, const std::vector<JsonNode>& rows) {
+  table.layers = rows.size();
+  table.experts = rows.front().items().size();
+  if (table.experts < 1 || table.experts > kMostCountedExperts)
+    rows.front().fail(
+        fmt::format("{} counts, allowed: 1 to {}", table.experts, kMostCountedExperts));
+}
+
 }  // namespace
 
 void add_count_rows(CountTable& table,
@@ -18,18 +27,10 @@ void add_count_rows(CountTable& table,
   if (rows.empty()) place.fail("holds no layer");
   if (table.groups.size() == kMostDomains)
     place.fail(fmt::format("is one domain too many, allowed: {}", kMostDomains));
-  const std::vector<JsonNode> first = rows.front().items();
-  if (table.groups.empty()) {
-    table.layers = rows.size();
-    table.experts = first.size();
-    if (first.empty() || first.size() > kMostCountedExperts)
-      rows.front().fail(
-          fmt::format("{} counts, allowed: 1 to {}", first.size(), kMostCountedExperts));
-  }
-  if (rows.size() != table.layers ||
-      (!table.layer_ids.empty() && table.layer_ids.size() != rows.size()))
-    place.fail(fmt::format("has {} layers, expected {}", rows.size(),
-                           table.layer_ids.empty() ? table.layers : table.layer_ids.size()));
+  if (table.groups.empty()) set_shape(table, rows);
+  const std::size_t layers = table.layer_ids.empty() ? table.layers : table.layer_ids.size();
+  if (rows.size() != layers || rows.size() != table.layers)
+    place.fail(fmt::format("has {} layers, expected {}", rows.size(), layers));
   CountGroup group;
   group.domain = static_cast<std::uint8_t>(table.groups.size());
   group.counts.reserve(table.layers * table.experts);

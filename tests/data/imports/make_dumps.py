@@ -85,6 +85,28 @@ def replay_dump(tokens):
     return {"records": records, "last_physical_to_logical_map": mapping}
 
 
+def mixed_dump(rank):
+    """Two data-parallel ranks, 1 layer, 6 experts, top-2; token numbers as in `expert`.
+
+    Pass 0: rank 0 prefills 2 tokens, rank 1 idles. Pass 1: rank 0 runs a mixed batch, its request's
+    first decode token beside a new prompt of 2 and one row of padding; rank 1 prefills 1 token.
+    """
+    def ids(tokens, padding=0):
+        real = ids_of(tokens, 1, 2, lambda logical, row: logical)
+        for row, token in enumerate(tokens):
+            for k in range(2):
+                real[0, row, k] = expert(0, token, k, 6)
+        return torch.cat([real, torch.full((1, padding, SLOTS), -1, dtype=torch.int32)], dim=1)
+
+    if rank == 0:
+        records = [record(0, 0, 1, [0, 1], [0, 1], [2], ids([0, 1])),
+                   record(1, 0, 3, [2, 3, 4, 0], [2, 0, 1, 0], [1, 2, 1], ids([2, 3, 4], 1))]
+    else:
+        records = [record(0, 1, 4, [], [], None, ids([])),
+                   record(1, 1, 1, [5], [0], [1], ids([5]))]
+    return {"records": records, "last_physical_to_logical_map": torch.arange(6).reshape(1, 6)}
+
+
 def pass_dump(rank):
     """Mode per_pass on two ranks of 2 physical experts each: 2 layers, 4 physical, 3 logical."""
     mapping = torch.tensor([[0, 1, 2, 0], [2, 1, 0, 2]])
@@ -121,6 +143,7 @@ def main(folder):
     torch.save(small_dump(), folder / "sglang_per_token.pt")
     torch.save(replay_dump(96), folder / "sglang_olmoe.pt")
     for rank in range(2):
+        torch.save(mixed_dump(rank), folder / f"sglang_mixed_{rank}.pt")
         torch.save(pass_dump(rank), folder / f"sglang_per_pass_{rank}.pt")
     torch.save(stat_dump(), folder / "sglang_stat.pt")
     torch.save({"records": Runs()}, folder / "os_system.pt")

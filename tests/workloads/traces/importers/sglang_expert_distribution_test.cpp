@@ -75,6 +75,22 @@ TEST_CASE("The same dump twice counts once: ranks of a tensor-parallel group rec
   CHECK(notes_say(twice, "4 records are left out"));
 }
 
+TEST_CASE("Ranks of a data-parallel group stand side by side; mixed batches hold both phases") {
+  const RoutingTrace trace = import_fixtures({"sglang_mixed_1.pt", "sglang_mixed_0.pt"});
+  // Pass 0: rank 0 prefills tokens 0 and 1. Pass 1: rank 0 decodes token 2 and prefills 3 and 4,
+  // rank 1 prefills 5. The idle record and the padding have no rows.
+  CHECK(ints(trace.step) == std::vector<int>{0, 0, 1, 1, 1, 1});
+  CHECK(ints(trace.source_rank) == std::vector<int>{0, 0, 0, 0, 0, 1});
+  CHECK(ints(trace.request) == std::vector<int>{0, 0, 0, 1, 1, 2});
+  CHECK(ints(trace.position) == std::vector<int>{0, 1, 2, 0, 1, 0});
+  CHECK(ints(trace.phase) == std::vector<int>{0, 0, 1, 0, 0, 0});
+  for (int token = 0; token < 6; ++token)
+    for (int k = 0; k < 2; ++k)
+      CHECK(trace.choice(static_cast<std::size_t>(token), 0)[static_cast<std::size_t>(k)] ==
+            recorded(0, token, k, 6));
+  CHECK(notes_say(trace, "1 padding tokens are left out"));
+}
+
 TEST_CASE("per_pass dumps of two ranks add up to the loads of the pass") {
   ImportOptions options;
   options.top_k = 2;
