@@ -39,7 +39,7 @@ const std::map<std::string, std::vector<std::string>>& allowed_folders() {
       {"sim/result/result.h", {}},
       {"sim/result/result_json.cpp", {"sim/result/result.h"}},
       {"sim/scenario", {"sim/cluster", "sim/model", "sim/trace", "sim/plan", "sim/replay"}},
-      {"sim/study", {"sim", "workloads/forward"}},
+      {"sim/study", {"sim", "workloads/forward", "workloads/traces"}},
       {"topologies", {"sim/cluster"}},
       {"workloads", {"sim/model", "sim/trace"}},
       {"workloads/forward", {"sim/model", "sim/trace", "workloads"}},

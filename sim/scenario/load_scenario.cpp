@@ -8,6 +8,7 @@
 #include "sim/io/files.h"
 #include "sim/plan/all_to_all.h"
 #include "sim/plan/placement.h"
+#include "sim/scenario/load_synthetic.h"
 
 namespace moesim {
 namespace {
@@ -63,11 +64,18 @@ ClusterSpec read_cluster(const JsonNode& node) {
 TraceSource read_trace_source(const JsonNode& node,
                               const std::string& routed_by,
                               const std::string& folder) {
-  node.allow_only({"file", "forward"});
+  node.allow_only({"file", "forward", "synthetic"});
   TraceSource source;
   if (const auto file = node.find("file")) source.file = existing_path(*file, folder);
   const auto forward = node.find("forward");
-  if (source.file.empty() == !forward) node.fail("needs either \"file\" or \"forward\"");
+  const auto synthetic = node.find("synthetic");
+  if (int{!source.file.empty()} + int{forward.has_value()} + int{synthetic.has_value()} != 1)
+    node.fail("needs one of \"file\", \"forward\" and \"synthetic\"");
+  if (synthetic) {
+    const MoeModel model =
+        at_place(*synthetic, [&] { return load_model(resolve_model(routed_by, folder)); });
+    source.synthetic = read_synthetic(*synthetic, model, folder);
+  }
   if (!forward) return source;
   forward->allow_only({"texts", "tokens_per_domain", "chunk_tokens"});
   source.forward_model = resolve_model(routed_by, folder);

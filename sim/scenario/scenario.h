@@ -15,13 +15,32 @@
 
 namespace moesim {
 
-// Where the routing comes from: a trace file, or a forward pass of a model folder over texts.
+// A trace to be drawn by the synthesizer (workloads/traces/synth.h), with the scenario's model's
+// shape.
+struct SyntheticSource {
+  std::string profile;  // a shipped profile's name, or a profile's path; empty = nothing to draw
+  std::int64_t tokens = 65536;
+  struct Mix {
+    double at = 0;  // share of the tokens before this moment
+    std::vector<std::pair<std::string, double>> shares;
+  };
+  std::vector<Mix> mixes;  // of domains; empty = the profile's
+  int prompt_tokens = 256, answer_tokens = 256;
+  std::uint64_t seed = 1;
+  std::string model;  // name in the trace's header
+  int experts = 0, top_k = 0, groups = 1, kept_groups = 1;
+  std::vector<int> layer_ids;
+};
+
+// Where the routing comes from: a trace file, a forward pass of a model folder over texts, or the
+// synthesizer.
 struct TraceSource {
   std::string file;           // a trace to replay as it is
   std::string forward_model;  // folder with config.json and weights; "reference" = the shipped one
   std::string forward_texts;  // folder of <domain>.txt, or one file
   int tokens_per_domain = 0;  // 0 = all
   int chunk_tokens = 256;     // tokens of one traced request
+  SyntheticSource synthetic;
 };
 
 struct Scenario {

@@ -1,5 +1,6 @@
-// Traces by forward pass, kept under the hash of model, texts and options.
+// Traces by forward pass or by the synthesizer, kept under the hash of all they depend on.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -7,6 +8,7 @@
 #include "sim/io/files.h"
 #include "sim/study/study.h"
 #include "workloads/forward/forward.h"
+#include "workloads/traces/synth.h"
 
 namespace moesim {
 namespace {
@@ -40,12 +42,49 @@ void add_path(Sha256& hash, const std::string& path) {
   for (const fs::path& file : files) add_file(hash, file);
 }
 
+std::string draw_trace(const SyntheticSource& source,
+                       const std::string& folder,
+                       const RunOptions& options) {
+  const SynthProfile profile = load_profile(source.profile);
+  SynthRequest request;
+  request.tokens = source.tokens;
+  for (const SyntheticSource::Mix& mix : source.mixes)
+    request.mixes.push_back({mix.at, mix.shares});
+  request.prompt_tokens = source.prompt_tokens;
+  request.answer_tokens = source.answer_tokens;
+  request.experts = source.experts;
+  request.top_k = source.top_k;
+  request.moe_layers = static_cast<int>(source.layer_ids.size());
+  request.groups = source.groups;
+  request.kept_groups = source.kept_groups;
+  request.layer_ids = source.layer_ids;
+  request.model = source.model;
+  request.seed = source.seed;
+  Sha256 hash;
+  hash.add(profile_json(profile));
+  hash.add(fmt::format("{} {} {} {} {} {} {} {} {} {} {}", request.tokens, request.prompt_tokens,
+                       request.answer_tokens, request.experts, request.top_k, request.groups,
+                       request.kept_groups, request.seed, request.model,
+                       fmt::join(request.layer_ids, ","), MOESIM_VERSION));
+  for (const DomainMix& mix : request.mixes) {
+    hash.add(fmt::format(" {}", mix.at));
+    for (const auto& [domain, share] : mix.shares) hash.add(fmt::format(" {}={}", domain, share));
+  }
+  std::string path = folder + "/" + hash.hex().substr(0, 16) + ".safetensors";
+  if (fs::exists(path)) return path;
+  options.say("drawing a trace like " + profile.name);
+  make_folder(folder);
+  write_trace(path, synthesize(profile, request));
+  return path;
+}
+
 }  // namespace
 
 std::string prepare_trace(const TraceSource& source,
                           const std::string& folder,
                           const RunOptions& options) {
   if (!source.file.empty()) return source.file;
+  if (!source.synthetic.profile.empty()) return draw_trace(source.synthetic, folder, options);
   Sha256 hash;
   add_path(hash, source.forward_model);
   add_path(hash, source.forward_texts);

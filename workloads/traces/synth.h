@@ -19,6 +19,9 @@ namespace moesim {
 struct SynthTargets {
   double next_layer = 0, next_token = 0;  // share covered by the top fifth; from this layer on
   double same_first = 0;                  // share of neighbours with the same first expert
+  // Max over mean load of each domain, then of all together, prefill and decode alike; may be
+  // empty. The seed's orders of experts are drawn again until they come near.
+  std::vector<double> max_over_mean;
 };
 
 // How one depth of a model routes. Shares and chances are in [0, 1].
@@ -56,7 +59,8 @@ std::vector<double> load_curve(const SynthProfile& profile,
                                std::size_t domain,
                                double depth,
                                int experts);
-// The other values at a depth, interpolated; `load` and `targets` are left empty.
+// The other values at a depth, interpolated; `load` is left empty, `targets` are
+// those of the layer at that very depth, else empty.
 SynthLayer layer_at(const SynthProfile& profile, double depth);
 
 // A shipped profile ("deepseek-v3"; a name that goes on, like "olmoe-1b-7b", means "olmoe") or a

@@ -151,7 +151,12 @@ SynthLayer layer_of(const LayerTraceStats& stats,
     domains.push_back(load_stats(load));
   }
   layer.domain_distance = domain_distance(domains);
-  layer.targets = {stats.next_layer.share, stats.next_token.share, stats.same_first_expert.share};
+  layer.targets = {
+      stats.next_layer.share, stats.next_token.share, stats.same_first_expert.share, {}};
+  for (const LoadStats& domain : stats.by_domain)
+    if (domain.copies > 0) layer.targets.max_over_mean.push_back(domain.max_over_mean);
+  layer.targets.max_over_mean.push_back(stats.all.max_over_mean);
+  if (layer.targets.max_over_mean.size() != loads.size() + 1) layer.targets.max_over_mean.clear();
   return layer;
 }
 

@@ -120,58 +120,93 @@ DomainScores draw_domains(const SynthShape& shape,
   return scores;
 }
 
-// Of several draws the one that comes nearest to the distance: with few experts not every draw
-// reaches it.
-std::vector<std::vector<std::size_t>> domain_orders(const SynthShape& shape,
-                                                    double group_share,
-                                                    double target,
-                                                    const std::vector<std::vector<double>>& curves,
-                                                    Random& random) {
-  constexpr double kNearEnough = 0.03;
-  constexpr int kDraws = 24;
-  std::vector<std::vector<std::size_t>> best;
-  double best_error = 0;
-  for (int draw = 0; draw < kDraws; ++draw) {
-    const DomainScores scores = draw_domains(shape, group_share, curves, random);
-    const double share = curves.size() == 1 ? 1 : shared_share(scores, target);
-    const double error = curves.size() == 1 ? 0 : std::abs(distance(scores, share) - target);
-    if (best.empty() || error < best_error) {
-      best = orders(scores, share);
-      best_error = error;
-    }
-    if (best_error <= kNearEnough * target) break;
+// Decode's order: every expert's place moved by its shift.
+std::vector<std::size_t> shifted(const std::vector<std::size_t>& order, const Scores& shift) {
+  Scores scores(order.size());
+  for (std::size_t place = 0; place < order.size(); ++place)
+    scores[order[place]] = shift[order[place]] - static_cast<double>(place);
+  return order_of(scores);
+}
+
+double max_over_mean(const std::vector<double>& load) {
+  return *std::max_element(load.begin(), load.end()) * static_cast<double>(load.size()) /
+         std::accumulate(load.begin(), load.end(), 0.0);
+}
+
+// Largest relative distance from `targets`: of each domain's load, both phases together, and of
+// all.
+double skew_error(const LayerLoads& loads, const std::vector<double>& targets) {
+  if (targets.size() != loads.size() + 1) return 0;
+  std::vector<double> all(loads[0][0].size(), 0);
+  double error = 0;
+  for (std::size_t domain = 0; domain < loads.size(); ++domain) {
+    std::vector<double> sum(all.size(), 0);
+    for (const auto& load : loads[domain])
+      for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += load[i];
+    for (std::size_t i = 0; i < sum.size(); ++i) all[i] += sum[i];
+    error = std::max(error, std::abs(max_over_mean(sum) / targets[domain] - 1));
   }
-  return best;
+  return std::max(error, std::abs(max_over_mean(all) / targets.back() - 1));
+}
+
+struct LayerDraw {
+  LayerLoads loads;
+  double error = 0;
+};
+
+LayerDraw draw_layer(const SynthProfile& profile,
+                     const SynthShape& shape,
+                     const SynthLayer& layer,
+                     const std::vector<std::vector<double>>& curves,
+                     Random& random) {
+  const DomainScores scores = draw_domains(shape, profile.group_share, curves, random);
+  LayerDraw draw;
+  double share = 1;
+  if (curves.size() > 1 && layer.domain_distance > 0) {
+    share = shared_share(scores, layer.domain_distance);
+    draw.error = std::abs(distance(scores, share) / layer.domain_distance - 1);
+  }
+  const auto order = orders(scores, share);
+  Scores shift(static_cast<std::size_t>(shape.experts));
+  for (double& places : shift) places = profile.phase_shift * random.normal();
+  draw.loads.resize(curves.size());
+  for (std::size_t domain = 0; domain < curves.size(); ++domain) {
+    draw.loads[domain].push_back(placed(order[domain], curves[domain]));
+    if (shape.decode)
+      draw.loads[domain].push_back(placed(shifted(order[domain], shift), curves[domain]));
+  }
+  // Skew is held to half as tightly as distance.
+  draw.error = std::max(draw.error, skew_error(draw.loads, layer.targets.max_over_mean) / 2);
+  return draw;
 }
 
 }  // namespace
 
+// Of several draws the one that comes nearest to what the profile asks for: with few experts not
+// every draw reaches the distance.
 LayerLoads popularity(const SynthProfile& profile,
                       const SynthShape& shape,
                       const std::vector<std::size_t>& curve_of,
                       int moe_layer,
                       Random& random) {
+  constexpr double kNearEnough = 0.03;
+  constexpr int kDraws = 48;
   const double depth =
       shape.moe_layers == 1 ? 0 : static_cast<double>(moe_layer) / (shape.moe_layers - 1);
   std::vector<std::vector<double>> curves;
   curves.reserve(curve_of.size());
   for (const std::size_t domain : curve_of)
     curves.push_back(load_curve(profile, domain, depth, shape.experts));
-  const double target = layer_at(profile, depth).domain_distance;
-  const auto order = domain_orders(shape, profile.group_share, target, curves, random);
-
-  Scores shift(static_cast<std::size_t>(shape.experts));
-  for (double& places : shift) places = profile.phase_shift * random.normal();
-  LayerLoads loads(curves.size());
-  for (std::size_t domain = 0; domain < curves.size(); ++domain) {
-    loads[domain].push_back(placed(order[domain], curves[domain]));
-    if (!shape.decode) continue;
-    Scores decode(shift.size());
-    for (std::size_t place = 0; place < decode.size(); ++place)
-      decode[order[domain][place]] = shift[order[domain][place]] - static_cast<double>(place);
-    loads[domain].push_back(placed(order_of(decode), curves[domain]));
+  SynthLayer layer = layer_at(profile, depth);
+  const bool as_measured = shape.experts == profile.experts && curve_of.size() > 0 &&
+                           curve_of.size() == profile.domains.size();
+  if (!as_measured) layer.targets.max_over_mean.clear();
+  LayerDraw best = draw_layer(profile, shape, layer, curves, random);
+  for (int draw = 1; draw < kDraws && best.error > kNearEnough; ++draw) {
+    LayerDraw other = draw_layer(profile, shape, layer, curves, random);
+    if (other.error < best.error) best = std::move(other);
   }
-  return loads;
+  return best.loads;
 }
 
 }  // namespace moesim

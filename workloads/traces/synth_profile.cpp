@@ -19,8 +19,8 @@ constexpr double kLeastLoad = 1e-4;  // stands for none where logarithms are tak
 // Straight lines between points in log-log, where a Zipf law is straight.
 double log_line(const std::vector<int>& places, const std::vector<double>& load, double place) {
   const auto above = std::upper_bound(places.begin(), places.end(), place);
-  if (above == places.begin()) return load.front();
-  if (above == places.end()) return load.back();
+  if (above == places.begin()) return std::max(load.front(), kLeastLoad);
+  if (above == places.end()) return std::max(load.back(), kLeastLoad);
   const auto i = static_cast<std::size_t>(above - places.begin());
   const double low = std::log(places[i - 1] + 1.0), high = std::log(places[i] + 1.0);
   const double share = (std::log(place + 1.0) - low) / (high - low);
@@ -59,8 +59,8 @@ std::vector<double> read_curve(const JsonNode& node, std::size_t points) {
   return load;
 }
 
-SynthTargets read_targets(const JsonNode& node) {
-  node.allow_only({"next_layer", "next_token", "same_first"});
+SynthTargets read_targets(const JsonNode& node, std::size_t domains) {
+  node.allow_only({"next_layer", "next_token", "same_first", "max_over_mean"});
   SynthTargets targets;
   const auto read = [&](const char* key, double& into) {
     if (const auto value = node.find(key)) into = value->as_ratio(0, 1);
@@ -68,6 +68,12 @@ SynthTargets read_targets(const JsonNode& node) {
   read("next_layer", targets.next_layer);
   read("next_token", targets.next_token);
   read("same_first", targets.same_first);
+  if (const auto values = node.find("max_over_mean")) {
+    for (const JsonNode& value : values->items())
+      targets.max_over_mean.push_back(value.as_ratio(1, 512));
+    if (targets.max_over_mean.size() != domains + 1)
+      values->fail(fmt::format("must hold {} numbers: of each domain, then of all", domains + 1));
+  }
   return targets;
 }
 
@@ -87,7 +93,8 @@ SynthLayer read_layer(const JsonNode& node, const SynthProfile& profile) {
   layer.next_layer_keep = chance("next_layer_keep", 1);
   layer.next_token_keep = chance("next_token_keep", 1);
   layer.repeat_first = chance("repeat_first", 1);
-  if (const auto targets = node.find("targets")) layer.targets = read_targets(*targets);
+  if (const auto targets = node.find("targets"))
+    layer.targets = read_targets(*targets, profile.domains.size());
   const JsonNode load = node.at("load");
   load.allow_only(profile.domains);
   for (const std::string& domain : profile.domains)
@@ -138,16 +145,22 @@ std::string numbers(const std::vector<double>& values) {
   return fmt::format("[{}]", fmt::join(texts, ", "));
 }
 
+std::string targets_json(const SynthTargets& targets) {
+  std::string text =
+      fmt::format("{{\"next_layer\": {:.4g}, \"next_token\": {:.4g}, \"same_first\": {:.4g}",
+                  targets.next_layer, targets.next_token, targets.same_first);
+  if (!targets.max_over_mean.empty())
+    text += ", \"max_over_mean\": " + numbers(targets.max_over_mean);
+  return text + "}";
+}
+
 std::string layer_json(const SynthLayer& layer, const std::vector<std::string>& domains) {
   std::string text = fmt::format(
       "    {{\"depth\": {:.6g}, \"domain_distance\": {:.4g}, \"class_spread\": {:.4g},\n"
       "     \"next_layer_keep\": {:.4g}, \"next_token_keep\": {:.4g}, \"repeat_first\": {:.4g},\n"
-      "     \"targets\": {{\"next_layer\": {:.4g}, \"next_token\": {:.4g}, \"same_first\": "
-      "{:.4g}}},\n"
-      "     \"load\": {{",
+      "     \"targets\": {},\n     \"load\": {{",
       layer.depth, layer.domain_distance, layer.class_spread, layer.next_layer_keep,
-      layer.next_token_keep, layer.repeat_first, layer.targets.next_layer, layer.targets.next_token,
-      layer.targets.same_first);
+      layer.next_token_keep, layer.repeat_first, targets_json(layer.targets));
   for (std::size_t i = 0; i < domains.size(); ++i)
     text += fmt::format("{}\n       {}: {}", i == 0 ? "" : ",", json_text(domains[i]),
                         numbers(layer.load[i]));
@@ -186,6 +199,8 @@ SynthLayer layer_at(const SynthProfile& profile, double depth) {
        {&SynthLayer::domain_distance, &SynthLayer::class_spread, &SynthLayer::next_layer_keep,
         &SynthLayer::next_token_keep, &SynthLayer::repeat_first})
     layer.*value = (1 - at.share) * below.*value + at.share * above.*value;
+  if (at.share == 0) layer.targets = below.targets;
+  if (at.share == 1) layer.targets = above.targets;
   return layer;
 }
 

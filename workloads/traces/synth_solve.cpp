@@ -2,6 +2,7 @@
 // nearly in proportion to the chance that carries it, from what it is without that chance.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "workloads/traces/synth_fit.h"
 
@@ -70,7 +71,7 @@ std::array<double, 3> mean_overlap(const TraceStats& stats) {
 
 // The chance at which the share would be `target`, if it grows in proportion from `without`.
 double moved(double chance, double target, double share, double without) {
-  constexpr double kLeastGain = 0.002, kMostStep = 2.5;
+  constexpr double kLeastGain = 0.005, kMostStep = 1.6;
   if (target <= 0) return chance;
   const double gain = std::max(share - without, kLeastGain);
   const double step = std::clamp((target - without) / gain, 1 / kMostStep, kMostStep);
@@ -101,13 +102,31 @@ void move_layer(SynthProfile& profile,
         repeat + (targets.same_first - now.same_first) / std::max(0.1, 1 - now.same_first), 0.0,
         kMostKeep);
   }
-  const bool known = targets.next_layer > 0 || targets.next_token > 0;
-  const double most = std::max(targets.next_layer > 0 ? layer_keep : 0, token_keep);
-  const bool missed =
-      now.next_layer < 0.99 * targets.next_layer || now.next_token < 0.99 * targets.next_token;
-  double& spread = profile.layers[number].class_spread;
-  if (known && most >= kMostKeep && missed) spread = std::min(6.0, spread * 1.2);
-  if (known && most < kLeastKeep && spread > 0.1) spread *= 0.8;
+}
+
+// A spread too small leaves some share short of its target at the largest chance; one too large
+// leaves little for the chances to say. It is moved in all layers at once, since neighbours share
+// it.
+void move_spread(SynthProfile& profile, const std::vector<Measured>& now) {
+  std::size_t known = 0, short_of = 0, small = 0, repeated = 0;
+  for (std::size_t i = 0; i < profile.layers.size(); ++i) {
+    const SynthLayer& layer = profile.layers[i];
+    const SynthTargets& targets = layer.targets;
+    if (targets.next_layer <= 0 && targets.next_token <= 0) continue;
+    ++known;
+    const double most = std::max(layer.next_layer_keep, layer.next_token_keep);
+    const bool missed = (now[i].next_layer > 0 && now[i].next_layer < 0.96 * targets.next_layer) ||
+                        now[i].next_token < 0.96 * targets.next_token;
+    if (missed && most >= 0.9 * kMostKeep) ++short_of;
+    if (most < kLeastKeep) ++small;
+    // Classes alone make neighbours agree more often than they should.
+    if (targets.same_first > 0 && now[i].same_first > 1.1 * targets.same_first) ++repeated;
+  }
+  double factor = 1;
+  if (4 * short_of > known) factor = 1.2;
+  if (known > 0 && (4 * small > 3 * known || 4 * repeated > known)) factor = 0.85;
+  for (SynthLayer& layer : profile.layers)
+    layer.class_spread = std::clamp(layer.class_spread * factor, 0.05, 6.0);
 }
 
 void move_phases(SynthProfile& profile, const TraceStats& stats) {
@@ -131,14 +150,14 @@ SynthProfile without_chances(SynthProfile profile) {
 
 void start_values(SynthProfile& profile) {
   for (SynthLayer& layer : profile.layers) {
-    if (layer.class_spread <= 0) layer.class_spread = 1;
-    if (layer.targets.next_layer > 0 && layer.next_layer_keep <= 0) layer.next_layer_keep = 0.6;
-    if (layer.targets.next_token > 0 && layer.next_token_keep <= 0) layer.next_token_keep = 0.6;
+    if (layer.class_spread <= 0) layer.class_spread = 0.8;
+    if (layer.targets.next_layer > 0 && layer.next_layer_keep <= 0) layer.next_layer_keep = 0.7;
+    if (layer.targets.next_token > 0 && layer.next_token_keep <= 0) layer.next_token_keep = 0.7;
   }
   if (profile.layers.size() > 1) profile.layers.front().next_layer_keep = 0;  // nothing before it
   for (std::size_t i = 1; i < profile.layers.size(); ++i)
     if (profile.layers[i - 1].targets.next_layer > 0 && profile.layers[i].next_layer_keep <= 0)
-      profile.layers[i].next_layer_keep = 0.6;
+      profile.layers[i].next_layer_keep = 0.7;
   if (profile.phase_overlap[0] > 0 && profile.phase_shift <= 0) profile.phase_shift = 4;
 }
 
@@ -166,6 +185,13 @@ std::vector<FitRow> rows_of(const SynthProfile& profile, const TraceStats& stats
   return rows;
 }
 
+double total_error(const std::vector<FitRow>& rows) {
+  double sum = 0;
+  for (const FitRow& row : rows)
+    sum += (row.reached / row.target - 1) * (row.reached / row.target - 1);
+  return sum;
+}
+
 }  // namespace
 
 FittedProfile solve_profile(SynthProfile profile, SynthRequest request, const FitOptions& options) {
@@ -176,16 +202,23 @@ FittedProfile solve_profile(SynthProfile profile, SynthRequest request, const Fi
     return trace_stats(synthesize(drawn, request), options.threads);
   };
   const std::vector<Measured> without = measure(profile, stats_of(without_chances(profile)));
-  for (int round = 0; round < options.rounds; ++round) {
+  FittedProfile best;
+  double least = std::numeric_limits<double>::infinity();
+  for (int round = 0; round <= options.rounds; ++round) {
     const TraceStats stats = stats_of(profile);
+    std::vector<FitRow> rows = rows_of(profile, stats);
+    const double error = total_error(rows);
+    if (error < least) {
+      best = {profile, request, std::move(rows)};
+      least = error;
+    }
     const std::vector<Measured> now = measure(profile, stats);
     for (std::size_t i = 0; i < profile.layers.size(); ++i)
       move_layer(profile, i, stats.layers.size(), now[i], without[i]);
+    move_spread(profile, now);
     move_phases(profile, stats);
   }
-  FittedProfile fitted{std::move(profile), std::move(request), {}};
-  fitted.rows = rows_of(fitted.profile, stats_of(fitted.profile));
-  return fitted;
+  return best;
 }
 
 }  // namespace moesim

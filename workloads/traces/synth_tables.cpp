@@ -29,12 +29,36 @@ void fit_sum(std::span<float> chances, float sum) {
   }
 }
 
-// The first `taken` arrivals of a race are drawn without replacement (Rosen 1997, "On sampling with
-// probability proportional to size"): for a chance p of being among them the rate is -log(1 - p),
-// nearly; of one arrival exactly p.
+// Chances of being among the first `taken` arrivals of an exponential race with these rates, into
+// `chances`: arrival by arrival, each expert against the mean rate of those still running.
+void race_chances(std::span<const float> rates, int taken, std::span<float> chances) {
+  std::vector<float> running(rates.size(), 1.0F);
+  for (int arrival = 0; arrival < taken; ++arrival) {
+    float sum = 0;
+    for (std::size_t i = 0; i < rates.size(); ++i) sum += rates[i] * running[i];
+    for (std::size_t i = 0; i < rates.size(); ++i)
+      running[i] *= 1 - rates[i] / (sum + rates[i] * (1 - running[i]));
+  }
+  for (std::size_t i = 0; i < rates.size(); ++i) chances[i] = 1 - running[i];
+}
+
+// Rates of a race whose first `taken` arrivals have the given chances. -log(1 - p) is right for
+// many experts (Rosen 1997, "On sampling with probability proportional to size"); some rounds of
+// correction make it so for few.
 void rates_of(std::span<float> chances, int taken) {
   if (taken == 1) return;
+  constexpr int kRounds = 3;
+  const std::vector<float> wanted(chances.begin(), chances.end());
+  std::vector<float> reached(chances.size());
   for (float& chance : chances) chance = -std::log1p(-std::min(chance, kMostChance));
+  for (int round = 0; round < kRounds; ++round) {
+    race_chances(chances, taken, reached);
+    for (std::size_t i = 0; i < chances.size(); ++i) {
+      const float want = std::min(wanted[i], kMostChance);
+      const float have = std::clamp(reached[i], 1e-9F, kMostChance);
+      chances[i] = std::min(20.0F, chances[i] * want * (1 - have) / ((1 - want) * have));
+    }
+  }
 }
 
 // Chances of the groups to be kept, by the copies their experts receive; the experts' chances
@@ -85,7 +109,11 @@ void fill_tables(const std::vector<double>& load,
       std::copy(kept.begin(), kept.end(), space.group_weights.subspan(first_group).begin());
       AliasTable::build(kept, space.group_cells.subspan(first_group, groups));
     }
-    rates_of(chances, shape.top_k);
+    if (groups > 1) {
+      for (float& chance : chances) chance = -std::log1p(-std::min(chance, kMostChance));
+    } else {
+      rates_of(chances, shape.top_k);
+    }
     AliasTable::build(chances, space.cells.subspan(first, experts));
   }
 }
