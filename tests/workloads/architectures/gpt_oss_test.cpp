@@ -1,6 +1,7 @@
 // What a gpt-oss configuration may leave out or change, reduced to its golden model.
 #include <doctest/doctest.h>
 
+#include "sim/core/random.h"
 #include "tests/workloads/golden.h"
 
 namespace moesim {
@@ -60,6 +61,71 @@ TEST_CASE("gpt-oss without biases runs, its zero biases change nothing") {
   });
   const auto none = run_gpt_oss([](LooseCheckpoint& c) { c.config["attention_bias"] = false; });
   CHECK(largest_difference(zero.logits, none.logits) == 0);
+}
+
+// Experts of width 32 in MXFP4 (OCP Microscaling Formats 1.0): blocks of 32 values, two a byte with
+// the earlier one low, each of sign, 2 exponent bits and 1 mantissa bit; a scale 2^(s - 127) a
+// block.
+class FourBitExperts {
+ public:
+  FourBitExperts() : checkpoint_("gpt_oss") {
+    checkpoint_.config["intermediate_size"] = 32;
+    Random random(11);
+    for (const std::string layer : {"0", "1"}) {
+      const std::string prefix = "model.layers." + layer + ".mlp.experts.";
+      add(prefix + "gate_up_proj", 64, random);
+      add(prefix + "down_proj", 32, random);
+      checkpoint_.set(prefix + "gate_up_proj_bias", {8, 64}, std::vector<float>(8 * 64, 0.1F));
+    }
+  }
+  const LooseCheckpoint& expanded() const { return checkpoint_; }
+  LooseCheckpoint packed() const {
+    LooseCheckpoint result = checkpoint_;
+    for (const auto& [name, tensor] : packed_) {
+      result.tensors[name] = tensor;
+      result.tensors.erase(name.substr(0, name.rfind('_')));
+    }
+    return result;
+  }
+
+ private:
+  // 8 experts of [rows][32]; as float32 each lies transposed.
+  void add(const std::string& name, std::size_t rows, Random& random) {
+    constexpr float kValues[] = {0, 0.5F, 1, 1.5F, 2, 3, 4, 6};
+    std::vector<std::byte> blocks, scales;
+    std::vector<float> values(8 * rows * 32);
+    for (std::size_t row = 0; row < 8 * rows; ++row) {
+      const std::uint64_t scale = 121 + random.below(5);  // 2^-6 to 2^-2
+      scales.push_back(static_cast<std::byte>(scale));
+      for (std::size_t column = 0; column < 32; ++column) {
+        const std::uint64_t code = random.below(16);
+        if (column % 2 == 0)
+          blocks.push_back(static_cast<std::byte>(code));
+        else
+          blocks.back() |= static_cast<std::byte>(code << 4);
+        const float size = std::ldexp(kValues[code % 8], static_cast<int>(scale) - 127);
+        values[(row / rows * 32 + column) * rows + row % rows] = code < 8 ? size : -size;
+      }
+    }
+    const auto r = static_cast<std::int64_t>(rows);
+    packed_[name + "_blocks"] = {Dtype::u8, {8, r, 1, 16}, blocks};
+    packed_[name + "_scales"] = {Dtype::u8, {8, r, 1}, scales};
+    checkpoint_.set(name, {8, 32, r}, values);
+  }
+
+  LooseCheckpoint checkpoint_;
+  std::map<std::string, LooseCheckpoint::Tensor> packed_;
+};
+
+TEST_CASE("gpt-oss's four-bit experts are those of the expanded checkpoint") {
+  const FourBitExperts experts;
+  const test::TemporaryFolder packed, expanded;
+  experts.packed().write(packed.path());
+  experts.expanded().write(expanded.path());
+  const ForwardOutput output = run_tokens(ForwardModel(packed.path()), kTokens);
+  const ForwardOutput expected = run_tokens(ForwardModel(expanded.path()), kTokens);
+  CHECK(largest_difference(output.logits, expected.logits) < 1e-5);
+  CHECK(largest_difference(output.routing[1].output, expected.routing[1].output) < 1e-5);
 }
 
 TEST_CASE("gpt-oss refuses by key what it cannot do") {
