@@ -15,14 +15,15 @@ struct Columns {
   float values[kStateColumns];
 };
 
-MOESIM_INLINE void delta(const Columns* memory,
-                         std::int64_t key_dim,
-                         const float* key,
-                         float decay,
-                         float rate,
+// Turns a value into what the memory does not already say about the key, times the rate.
+MOESIM_INLINE void delta(const Recurrence& tokens,
+                         std::int64_t token,
+                         const Columns* memory,
                          Columns& value) {
+  const float* key = tokens.keys.row(token);
+  const float decay = *tokens.decays.row(token), rate = *tokens.rates.row(token);
   Columns known{};
-  for (std::int64_t k = 0; k < key_dim; ++k)
+  for (std::int64_t k = 0; k < tokens.keys.columns; ++k)
     for (std::int64_t i = 0; i < kStateColumns; ++i)
       known.values[i] += key[k] * memory[k].values[i];
   for (std::int64_t i = 0; i < kStateColumns; ++i)
@@ -56,9 +57,7 @@ MOESIM_INLINE void run_block(const Recurrence& tokens,
   for (std::int64_t token = 0; token < tokens.keys.rows; ++token) {
     Columns value{}, read;
     std::copy_n(tokens.values.row(token) + first, columns, value.values);
-    if (tokens.rates.data != nullptr)
-      delta(memory, tokens.keys.columns, tokens.keys.row(token), *tokens.decays.row(token),
-            *tokens.rates.row(token), value);
+    if (tokens.rates.data != nullptr) delta(tokens, token, memory, value);
     step(tokens, token, memory, value, read);
     std::copy_n(read.values, columns, out.row(token) + first);
   }

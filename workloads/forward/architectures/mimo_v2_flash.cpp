@@ -23,7 +23,7 @@ struct MimoV2Flash {
 };
 
 std::vector<bool> read_windowed_layers(ConfigReader& config, std::int64_t layers) {
-  const std::vector<bool> windowed =
+  std::vector<bool> windowed =
       read_layer_types(config, layers, "sliding_attention", "full_attention");
   if (!windowed.empty()) {
     config.ignore("hybrid_layer_pattern");
