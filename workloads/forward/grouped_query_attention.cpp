@@ -82,6 +82,7 @@ class GroupedQueryAttention : public Mixer {
              });
     attend(pool, segment, shape, with_selection(rules_, segment, shape.heads, cache),
            queries.data(), cache, mixed);
+    cache.mask = {};  // as long as the context, and of this step only
   }
 
   // Norms, rotates and scales one token's queries, `stride` floats from head to head.

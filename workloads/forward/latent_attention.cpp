@@ -107,6 +107,7 @@ class LatentAttention : public Mixer {
     }
     attend(pool, segment, shape_, with_selection({}, segment, shape_.heads, cache), by_head.data(),
            cache, mixed);
+    cache.mask = {};  // as long as the context, and of this step only
   }
 
   // [tokens][query_rank], normed; no rows when queries are not compressed.

@@ -44,8 +44,7 @@ class LightningIndexer : public KeySelector {
     linear(step.pool, x, *key_, nullptr, keys.view);
     linear(step.pool, x, *head_weights_, nullptr, head_weights.view);
     key_norm_.apply(keys.read(), keys.view);
-    last_->clear();
-    last_->reserve(states.size());
+    if (last_) last_->clear();
     for (std::size_t i = 0; i < states.size(); ++i) {
       auto& state = static_cast<SelectingState&>(*states[i]);
       const Segment& segment = step.segments[i];
@@ -54,7 +53,7 @@ class LightningIndexer : public KeySelector {
       };
       state.mask = select_segment(step.pool, segment, {of(queries), of(keys), of(head_weights)},
                                   static_cast<IndexState&>(*state.selector));
-      last_->push_back(state.mask);
+      if (last_) last_->push_back(state.mask);
     }
   }
 
@@ -94,7 +93,7 @@ class LightningIndexer : public KeySelector {
 
   IndexerParameters parameters_;
   std::shared_ptr<Rope> rope_;
-  std::shared_ptr<LastChoice> last_;
+  std::shared_ptr<LastChoice> last_;  // null: no layer takes the choice over
   std::shared_ptr<const Weight> query_up_, key_, head_weights_;
   Norm key_norm_;
   float scale_ = 1;  // of products and head weights together; positive, so that max(0, .) commutes

@@ -27,7 +27,7 @@ struct IndexerParameters {
 using LastChoice = std::vector<KeyMask>;
 
 // Tensors <prefix>wq_b.weight, wk.weight, k_norm.weight and .bias, weights_proj.weight. Leaves its
-// choice in `last`.
+// choice in `last` unless that is null.
 std::shared_ptr<const KeySelector> load_lightning_indexer(const IndexerParameters& parameters,
                                                           std::shared_ptr<Rope> rope,
                                                           std::shared_ptr<LastChoice> last,

@@ -23,6 +23,22 @@ struct SparseLatentParameters {
   std::int64_t dense_width = 0;
 };
 
+// The class's own groups, where the configuration names none; a group is scored by its two best.
+void use_class_groups(const ConfigReader& config,
+                      const SparseLatentClass& of_class,
+                      MoeParameters& moe) {
+  if (of_class.groups == 1) return;
+  const std::int64_t members = moe.experts / of_class.groups;
+  if (moe.experts % of_class.groups != 0 || members < 2 ||
+      members * of_class.kept_groups < moe.top_k)
+    config.fail("n_routed_experts",
+                fmt::format("{} experts, {} a token, do not fit the class's {} groups, of which "
+                            "{} are kept; give n_group and topk_group",
+                            moe.experts, moe.top_k, of_class.groups, of_class.kept_groups));
+  moe.routing.groups = of_class.groups;
+  moe.routing.kept_groups = of_class.kept_groups;
+}
+
 MoeParameters read_moe(ConfigReader& config,
                        std::int64_t hidden,
                        const SparseLatentClass& of_class) {
@@ -31,10 +47,8 @@ MoeParameters read_moe(ConfigReader& config,
   if (!config.find("n_shared_experts")) moe.shared_width = moe.width;
   if (!config.find("routed_scaling_factor")) moe.routing.scale = 2.5;
   read_groups(config, 2, moe);
-  if (!config.find("n_group") && moe.experts % of_class.groups == 0)
-    moe.routing.groups = of_class.groups;
-  if (!config.find("topk_group"))
-    moe.routing.kept_groups = std::min(of_class.kept_groups, moe.routing.groups);
+  if (!config.find("n_group") && !config.find("topk_group"))
+    use_class_groups(config, of_class, moe);
   config.only("topk_method", "noaux_tc");
   config.only("scoring_func", "sigmoid");
   config.only("moe_layer_freq", 1);
@@ -133,7 +147,6 @@ SparseLatentParameters read_parameters(ConfigReader& config, const SparseLatentC
   check_shared_layers(config, parameters);
   read_marks(config, "layer_types", layers, "deepseek_sparse_attention",
              "deepseek_sparse_attention");
-  config.ignore("quantization_config");  // the tensors say how they are stored
   return parameters;
 }
 
@@ -156,7 +169,9 @@ std::unique_ptr<FeedForward> load_ffn(const SparseLatentParameters& parameters,
 Decoder load(const SparseLatentParameters& parameters, const Checkpoint& weights) {
   const auto rope = std::make_shared<Rope>(parameters.attention.rope);
   const auto index_rope = std::make_shared<Rope>(parameters.indexer.rope);
-  const auto last = std::make_shared<LastChoice>();
+  const bool any_shares = std::find(parameters.shares.begin(), parameters.shares.end(), true) !=
+                          parameters.shares.end();
+  const auto last = any_shares ? std::make_shared<LastChoice>() : nullptr;
   Decoder decoder = load_residual_frame(
       parameters.frame, weights,
       [&](std::int64_t layer, const std::string& prefix, ResidualParts& into) {

@@ -242,6 +242,9 @@ TEST_CASE("sparse attention's keys are refused by name when they do not fit") {
   };
   CHECK(names(refusal("deepseek_v32", {{"q_lora_rank", nullptr}}), "q_lora_rank"));
   CHECK(names(refusal("deepseek_v32", {{"index_head_dim", 2}}), "index_head_dim"));
+  // Without n_group and topk_group the class has 8 groups, too many for 8 experts.
+  CHECK(names(refusal("deepseek_v32", {{"n_group", nullptr}, {"topk_group", nullptr}}),
+              "n_routed_experts"));
   CHECK(names(refusal("deepseek_v32", {{"layer_types", {"full_attention"}}}), "layer_types"));
   CHECK(names(refusal("glm_moe_dsa", {{"indexer_types", {"full", "shared"}}}), "indexer_types"));
   CHECK(names(refusal("glm_moe_dsa", {{"index_topk_pattern", "FXF"}}), "index_topk_pattern"));

@@ -250,6 +250,7 @@ inline void check_against(const TinyModel& model,
   const ForwardModel product(folder.path());
   const ForwardOutput whole = run_tokens(product, tokens);
   CHECK(largest_difference(whole.logits, expected.logits) <= kTolerance);
+  CHECK(same_bits(run_tokens(product, tokens, 3), whole));
   REQUIRE(whole.routing.size() == expected.experts.size());
   for (std::size_t layer = 0; layer < expected.experts.size(); ++layer)
     CHECK(whole.routing[layer].experts == expected.experts[layer]);

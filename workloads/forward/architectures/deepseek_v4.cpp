@@ -56,8 +56,17 @@ Compression kind_of_ratio(const JsonNode& ratio) {
   return value == 4 ? Compression::sparse : Compression::heavy;
 }
 
+// The class's own order: two heavy layers, then heavy and sparse in turn.
+std::vector<Compression> class_kinds(std::size_t layers) {
+  std::vector<Compression> kinds;
+  kinds.reserve(layers);
+  for (std::size_t layer = 0; layer < layers; ++layer)
+    kinds.push_back(layer >= 2 && layer % 2 == 1 ? Compression::sparse : Compression::heavy);
+  return kinds;
+}
+
 // layer_types, else compress_ratios (which may go on with the modules for further tokens), else the
-// class's own order: two heavy layers, then heavy and sparse in turn.
+// class's own order.
 void read_kinds(ConfigReader& config, V4Parameters& parameters) {
   const auto layers = static_cast<std::size_t>(parameters.frame.layers);
   std::vector<Compression>& kinds = parameters.kinds;
@@ -71,8 +80,7 @@ void read_kinds(ConfigReader& config, V4Parameters& parameters) {
   } else if (ratios) {
     for (const JsonNode& ratio : ratios->items()) kinds.push_back(kind_of_ratio(ratio));
   } else {
-    for (std::size_t layer = 0; layer < layers; ++layer)
-      kinds.push_back(layer >= 2 && layer % 2 == 1 ? Compression::sparse : Compression::heavy);
+    kinds = class_kinds(layers);
   }
   if (kinds.size() < layers)
     config.fail(names ? "layer_types" : "compress_ratios",
@@ -167,8 +175,7 @@ void read_moe(ConfigReader& config, V4Parameters& parameters) {
   config.only("norm_topk_prob", true);
   config.only("topk_method", "noaux_tc");
   config.only("mlp_bias", false);
-  for (const char* stored : {"quantization_config", "expert_dtype"})
-    config.ignore(stored);  // the tensors say how they are stored
+  config.ignore("expert_dtype");  // the tensors say how they are stored
 }
 
 V4Parameters read_parameters(ConfigReader& config) {

@@ -136,7 +136,6 @@ LongcatParameters read_parameters(ConfigReader& config) {
   parameters.attention = read_attention(config, frame.hidden);
   parameters.moe = read_moe(config, frame.hidden);
   parameters.dense_width = config.size_or("ffn_hidden_size", 12288);
-  config.ignore("quantization_config");  // the tensors say how they are stored
   return parameters;
 }
 

@@ -219,8 +219,8 @@ DecoderLoader read_minimax_m3(ConfigReader& config) {
   parameters.attention = read_attention(config, parameters.frame);
   read_indexer(config, parameters);
   read_moe(config, parameters);
-  for (const char* unused : {"num_mtp_modules", "mtp_transformer_layers", "quantization_config"})
-    config.ignore(unused);  // further tokens at once; the tensors say how they are stored
+  for (const char* unused : {"num_mtp_modules", "mtp_transformer_layers"})
+    config.ignore(unused);  // of modules for further tokens at once
   return [=](const Checkpoint& weights) { return load(parameters, weights); };
 }
 
