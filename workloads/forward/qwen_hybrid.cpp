@@ -57,7 +57,7 @@ QwenHybrid read_qwen_hybrid(ConfigReader& config) {
   moe.experts = config.size("num_experts");
   moe.top_k = config.size("num_experts_per_tok");
   moe.width = config.size_or("moe_intermediate_size", 512);
-  moe.shared_width = config.size_or("shared_expert_intermediate_size", 512);
+  moe.shared_width = config.size_or("shared_expert_intermediate_size", 512, 0);
   check_experts(config, "num_experts", moe);
   config.only("use_sliding_window", false);
   config.ignore("quantization_config");  // the tensors say how they are stored

@@ -273,5 +273,18 @@ TEST_CASE("a Mamba-2 follows the paper's recurrence however its tokens are cut")
   CHECK(largest_difference(run_mixer(*mixer, x, Mamba::kHidden, {3, 1, 4}), expected) < 1e-5);
 }
 
+TEST_CASE("requests that share a step leave each other's memory alone") {
+  const std::vector<std::int32_t> one{5, 61, 0, 17, 33}, two{2, 48, 9};
+  for (const char* golden : {"qwen3_next", "nemotron_h"}) {
+    const ForwardModel model(golden_folder(golden));
+    const auto first = model.new_cache(), second = model.new_cache();
+    const std::vector<ForwardModel::Request> requests{{one, first.get()}, {two, second.get()}};
+    const ForwardOptions options{.threads = 2, .logits = KeepLogits::all};
+    std::vector<float> apart = run_tokens(model, one).logits;
+    for (const float logit : run_tokens(model, two).logits) apart.push_back(logit);
+    CHECK(largest_difference(model.run(requests, options).logits, apart) < 1e-5);
+  }
+}
+
 }  // namespace
 }  // namespace moesim
