@@ -104,9 +104,10 @@ class BlockIndexer : public KeySelector {
       for (std::int64_t block = 0; block <= own; ++block) {
         const bool kept =
             block < parameters_.first_blocks || block > own - parameters_.local_blocks;
-        const float best =
+        float best =
             *std::max_element(score + block * size, score + std::min((block + 1) * size, seen));
-        of_block[static_cast<std::size_t>(block)] = kept ? kAlways : best;
+        if (kept) best = kAlways;
+        of_block[static_cast<std::size_t>(block)] = best;
       }
       mark_largest(of_block, parameters_.top_k, row(head));
     }

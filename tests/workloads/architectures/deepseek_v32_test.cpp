@@ -29,7 +29,7 @@ class NaiveSparseLatent {
       const bool dense = layer < m_.size("first_k_dense_replace");
       if (!dense) result.experts.emplace_back();
       for (std::size_t t = 0; t < x.size(); ++t)
-        x[t] = sum(x[t], dense ? gated(m_, prefix + "mlp.", kNames, in[t],
+        x[t] = sum(x[t], dense ? gated(m_, prefix + "mlp.", names_, in[t],
                                        m_.size("intermediate_size"), silu_times)
                                : moe(prefix + "mlp.", in[t], result.experts.back()));
     }
@@ -39,7 +39,7 @@ class NaiveSparseLatent {
   }
 
  private:
-  const std::vector<std::string> kNames{"gate_proj", "up_proj", "down_proj"};
+  const std::vector<std::string> names_{"gate_proj", "up_proj", "down_proj"};
   static constexpr double kTheta = 10000;
 
   Matrix2 normed(const std::string& name, const Matrix2& x) {
@@ -140,16 +140,16 @@ class NaiveSparseLatent {
         largest(corrected, static_cast<std::size_t>(m_.size("num_experts_per_tok")));
     double total = 1e-20;
     for (const std::size_t expert : chosen) total += scores[expert];
-    Row out = gated(m_, prefix + "shared_experts.", kNames, x, width, silu_times);
+    Row out = gated(m_, prefix + "shared_experts.", names_, x, width, silu_times);
     for (const std::size_t expert : chosen)
       out = sum(out,
-                gated(m_, prefix + "experts." + std::to_string(expert) + ".", kNames, x, width,
+                gated(m_, prefix + "experts." + std::to_string(expert) + ".", names_, x, width,
                       silu_times),
                 m_.config["routed_scaling_factor"].get<double>() * scores[expert] / total);
     add_choice(chosen, scores, experts);
     // Every expert's tensors, chosen or not.
     for (std::int64_t expert = 0; expert < count; ++expert)
-      gated(m_, prefix + "experts." + std::to_string(expert) + ".", kNames, x, width, silu_times);
+      gated(m_, prefix + "experts." + std::to_string(expert) + ".", names_, x, width, silu_times);
     return out;
   }
 

@@ -29,7 +29,7 @@ class NaiveLongcat {
         Matrix2 dense;
         for (const Row& row : in) {
           if (*half == '0') shortcut.push_back(moe(prefix + "mlp.", row, result.experts.back()));
-          dense.push_back(gated(m_, prefix + "mlps" + dot_half + ".", kNames, row,
+          dense.push_back(gated(m_, prefix + "mlps" + dot_half + ".", names_, row,
                                 m_.size("ffn_hidden_size"), silu_times));
         }
         add(x, dense);
@@ -42,7 +42,7 @@ class NaiveLongcat {
   }
 
  private:
-  const std::vector<std::string> kNames{"gate_proj", "up_proj", "down_proj"};
+  const std::vector<std::string> names_{"gate_proj", "up_proj", "down_proj"};
   static constexpr double kTheta = 1e7;  // the class's default
 
   static void add(Matrix2& x, const Matrix2& change) {
@@ -113,7 +113,7 @@ class NaiveLongcat {
                 static_cast<std::size_t>(m_.size("moe_topk")));
     Row out(x.size(), 0.0);
     for (std::size_t expert = 0; expert < static_cast<std::size_t>(real); ++expert) {
-      const Row result = gated(m_, prefix + "experts." + std::to_string(expert) + ".", kNames, x,
+      const Row result = gated(m_, prefix + "experts." + std::to_string(expert) + ".", names_, x,
                                m_.size("expert_ffn_hidden_size"), silu_times);
       if (std::find(chosen.begin(), chosen.end(), expert) != chosen.end())
         out = sum(out, result, 6 * shares[expert]);

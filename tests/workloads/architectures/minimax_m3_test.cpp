@@ -1,5 +1,7 @@
 // MiniMax-M3 against a naive decoder written from the formulas of transformers'
 // modular_minimax_m3_vl.py.
+#include <limits>
+
 #include "tests/workloads/architectures/tiny_model.h"
 
 namespace moesim {
@@ -28,7 +30,7 @@ class NaiveMinimax {
       if (routed) result.experts.emplace_back();
       for (std::size_t t = 0; t < x.size(); ++t)
         x[t] = sum(x[t], routed ? moe(prefix + "block_sparse_moe.", in[t], result.experts.back())
-                                : gated(m_, prefix + "mlp.", kNames, in[t],
+                                : gated(m_, prefix + "mlp.", names_, in[t],
                                         m_.size("dense_intermediate_size"), clamped));
     }
     for (const Row& row : normed(root_ + "model.norm", x))
@@ -37,8 +39,9 @@ class NaiveMinimax {
   }
 
  private:
-  const std::vector<std::string> kNames{"gate_proj", "up_proj", "down_proj"};
-  const std::vector<std::string> kExpertNames{"w1", "w3", "w2"};
+  const std::vector<std::string> names_{"gate_proj", "up_proj", "down_proj"};
+  const std::vector<std::string> expert_names_{"w1", "w3", "w2"};
+  static constexpr double kAlways = std::numeric_limits<double>::infinity();
   static constexpr double kTheta = 5e6, kLimit = 0.8;  // a limit that values of this size reach
 
   static double clamped(double gate, double up) {
@@ -121,13 +124,13 @@ class NaiveMinimax {
   std::vector<bool> blocks_of(const Row& query, const Matrix2& keys, std::size_t t) const {
     const auto size = static_cast<std::size_t>(of_index("sparse_block_size"));
     const std::size_t own = t / size;
-    Row best(own + 1, -INFINITY);
+    Row best(own + 1, -kAlways);
     for (std::size_t s = 0; s <= t; ++s)
       best[s / size] = std::max(best[s / size], dot(query.data(), keys[s].data(), query.size()));
     for (std::int64_t i = 0; i < of_index("sparse_local_block"); ++i)
-      best[own - std::min(own, static_cast<std::size_t>(i))] = INFINITY;
+      best[own - std::min(own, static_cast<std::size_t>(i))] = kAlways;
     for (std::int64_t i = 0; i < of_index("sparse_init_block"); ++i)
-      if (static_cast<std::size_t>(i) <= own) best[static_cast<std::size_t>(i)] = INFINITY;
+      if (static_cast<std::size_t>(i) <= own) best[static_cast<std::size_t>(i)] = kAlways;
     std::vector<bool> seen(t + 1, false);
     for (const std::size_t block :
          largest(best, static_cast<std::size_t>(of_index("sparse_topk_blocks"))))
@@ -145,11 +148,11 @@ class NaiveMinimax {
                 static_cast<std::size_t>(m_.size("num_experts_per_tok")));
     double total = 0;
     for (const std::size_t expert : chosen) total += scores[expert];
-    Row out = gated(m_, prefix + "shared_experts.", kNames, x, m_.size("shared_intermediate_size"),
+    Row out = gated(m_, prefix + "shared_experts.", names_, x, m_.size("shared_intermediate_size"),
                     clamped);
     for (std::size_t expert = 0; expert < static_cast<std::size_t>(count); ++expert) {
-      const Row result = gated(m_, prefix + "experts." + std::to_string(expert) + ".", kExpertNames,
-                               x, m_.size("intermediate_size"), clamped);
+      const Row result = gated(m_, prefix + "experts." + std::to_string(expert) + ".",
+                               expert_names_, x, m_.size("intermediate_size"), clamped);
       if (std::find(chosen.begin(), chosen.end(), expert) != chosen.end())
         out = sum(out, result, 2 * scores[expert] / total);
     }
