@@ -19,6 +19,14 @@ std::string share_text(const DependenceStats& stats) {
   return fmt::format("{:.0f} % ({:.0f} %)", 100 * stats.share, 100 * stats.chance);
 }
 
+std::string hottest_text(double share) { return share > 0 ? percent(share) : "-"; }
+
+std::string overlap_text(const PhaseOverlap& phases) {
+  if (!phases.counted) return "-";
+  return fmt::format("{:.0f} {:.0f} {:.0f} %", 100 * phases.share[0], 100 * phases.share[1],
+                     100 * phases.share[2]);
+}
+
 std::string skew_text(const LoadStats& stats) {
   if (stats.copies == 0) return "-";
   return fmt::format("{:.2f} ({:.2f})", stats.max_over_mean, stats.zipf_exponent);
@@ -66,6 +74,19 @@ std::string layer_table(const TraceStats& stats) {
   return text_table(columns, rows);
 }
 
+std::string pair_table(const TraceStats& stats) {
+  const std::vector<TextColumn> columns{{"layer", 5},
+                                        {"hottest tenth of pairs, next layer", 14},
+                                        {"hottest tenth of pairs, next token", 14},
+                                        {"prefill and decode share of their top 5, 10, 20", 18}};
+  Rows rows;
+  rows.reserve(stats.layers.size());
+  for (const LayerTraceStats& layer : stats.layers)
+    rows.push_back({std::to_string(layer.layer), hottest_text(layer.next_layer_hottest),
+                    hottest_text(layer.next_token_hottest), overlap_text(layer.phases)});
+  return text_table(columns, rows);
+}
+
 std::string domain_table(const TraceStats& stats) {
   std::vector<TextColumn> columns{{"layer", 5}};
   for (const std::string& domain : stats.header.domains) columns.push_back({domain, 14});
@@ -87,12 +108,14 @@ constexpr const char* kLegend =
     "apart.\n"
     "Next layer, next token: share of choices that the top fifth of next experts covers when the\n"
     "expert before is known; chance: when it is not. Same first expert: neighbouring tokens of a\n"
-    "request whose first experts agree. Few tokens make shares look larger than they are.\n";
+    "request whose first experts agree. Few tokens make shares look larger than they are.\n"
+    "Hottest tenth of pairs: share of (expert, next expert) pairs on a tenth of all such pairs.\n"
+    "Prefill and decode: how many of the busiest experts of one are among those of the other.\n";
 
 }  // namespace
 
 std::string stats_text(const TraceStats& stats) {
-  std::string text = opening(stats) + "\n" + layer_table(stats) + "\n";
+  std::string text = opening(stats) + "\n" + layer_table(stats) + "\n" + pair_table(stats) + "\n";
   if (stats.header.domains.size() > 1) text += domain_table(stats) + "\n";
   return text + kLegend;
 }

@@ -39,7 +39,7 @@ std::string model_file(const std::string& model) {
 std::string point_key(const StudyPoint& point, const std::string& trace_path) {
   Sha256 hash;
   hash.add(point.canonical_json);
-  hash.add(open_trace(trace_path).header.data_sha256);
+  hash.add(open_trace(trace_path, TraceCheck::header).header.data_sha256);
   hash.add(MappedFile(model_file(point.scenario.model)).bytes());
   const ClusterSpec& cluster = point.scenario.cluster;
   hash.add(

@@ -107,7 +107,7 @@ void take_memory(const MemoryLedger& ledger, PointResult& result) {
 PointResult run_point(const StudyPoint& point, const std::string& trace_path, int threads) {
   const Scenario& scenario = point.scenario;
   const MoeModel model = load_model(scenario.model);
-  const RoutingTrace trace = open_trace(trace_path);
+  const RoutingTrace trace = open_trace(trace_path, TraceCheck::header);
   match_trace(scenario, model, trace);
   const Cluster cluster = build_cluster(scenario.cluster);
   const TraceSplit split = split_trace(trace, scenario.workload.planning_share);

@@ -63,6 +63,12 @@ RoutingTrace make_trace(TraceColumns columns);
 // Maps a trace file and checks header against shapes; expert ids are checked on `verify` (or when
 // used), with the SHA-256. InputError names file, tensor and offset.
 RoutingTrace open_trace(const std::string& path, bool verify = false);
+
+// What is read of a file when it is opened: its header alone, whatever the file's size; also domain
+// and phase of every token (open_trace without verify); or everything (with verify). Who opens by
+// the header alone must not use domains or phases as indices before check_labels.
+enum class TraceCheck { header, labels, all };
+RoutingTrace open_trace(const std::string& path, TraceCheck check);
 void write_trace(const std::string& path, const RoutingTrace& trace);  // fills data_sha256
 
 // The __metadata__ of a trace file, with data_sha256 as the header says it.

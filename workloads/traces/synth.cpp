@@ -62,8 +62,8 @@ SynthShape shape_of(const SynthProfile& profile, const SynthRequest& request) {
   shape.groups = or_else(request.groups, as_measured ? profile.groups : 1);
   shape.kept_groups = or_else(
       request.kept_groups, as_measured && request.groups == 0 ? profile.kept_groups : shape.groups);
-  if (shape.kept_groups == shape.groups) shape.kept_groups = shape.groups = 1;
   check_shape(shape);
+  if (shape.kept_groups == shape.groups) shape.kept_groups = shape.groups = 1;  // no limit
   return shape;
 }
 

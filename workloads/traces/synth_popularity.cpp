@@ -175,8 +175,7 @@ LayerDraw draw_layer(const SynthProfile& profile,
     if (shape.decode)
       draw.loads[domain].push_back(placed(shifted(order[domain], shift), curves[domain]));
   }
-  // Skew is held to half as tightly as distance.
-  draw.error = std::max(draw.error, skew_error(draw.loads, layer.targets.max_over_mean) / 2);
+  draw.error = std::max(draw.error, skew_error(draw.loads, layer.targets.max_over_mean));
   return draw;
 }
 
@@ -189,8 +188,8 @@ LayerLoads popularity(const SynthProfile& profile,
                       const std::vector<std::size_t>& curve_of,
                       int moe_layer,
                       Random& random) {
-  constexpr double kNearEnough = 0.03;
-  constexpr int kDraws = 48;
+  constexpr double kNearEnough = 0.035;
+  constexpr int kDraws = 96;
   const double depth =
       shape.moe_layers == 1 ? 0 : static_cast<double>(moe_layer) / (shape.moe_layers - 1);
   std::vector<std::vector<double>> curves;

@@ -120,11 +120,13 @@ void move_spread(SynthProfile& profile, const std::vector<Measured>& now) {
     if (missed && most >= 0.9 * kMostKeep) ++short_of;
     if (most < kLeastKeep) ++small;
     // Classes alone make neighbours agree more often than they should.
-    if (targets.same_first > 0 && now[i].same_first > 1.1 * targets.same_first) ++repeated;
+    if (targets.same_first > 0 && layer.repeat_first <= 0 &&
+        now[i].same_first > 1.1 * targets.same_first)
+      ++repeated;
   }
   double factor = 1;
-  if (4 * short_of > known) factor = 1.2;
   if (known > 0 && (4 * small > 3 * known || 4 * repeated > known)) factor = 0.85;
+  if (4 * short_of > known) factor = 1.3;
   for (SynthLayer& layer : profile.layers)
     layer.class_spread = std::clamp(layer.class_spread * factor, 0.05, 6.0);
 }

@@ -176,6 +176,69 @@ TEST_CASE("many experts are counted in blocks with the same result as few") {
   CHECK(stats.layers[0].next_token.share == 1);
 }
 
+TEST_CASE("the hottest tenth of pairs is counted over all pairs of experts") {
+  // 10 experts make 100 pairs, so the tenth is 10 of them; the ten pairs (a, a + 3) are all there
+  // is.
+  std::vector<std::array<std::uint16_t, 2>> follows, independent;
+  for (std::uint16_t a = 0; a < 10; ++a)
+    for (std::uint16_t b = 0; b < 10; ++b) {
+      follows.push_back({a, static_cast<std::uint16_t>((a + 3) % 10)});
+      independent.push_back({a, b});
+    }
+  CHECK(trace_stats(two_layer_trace(follows, 10, false)).layers[0].next_layer_hottest == 1);
+  CHECK(trace_stats(two_layer_trace(independent, 10, false)).layers[0].next_layer_hottest ==
+        doctest::Approx(0.1));
+  CHECK(trace_stats(two_layer_trace(follows, 10, false)).layers[1].next_layer_hottest == 0);
+}
+
+TEST_CASE("the overlap of phases is the share of the busiest experts that both have") {
+  std::vector<std::uint64_t> prefill(32), decode(32);
+  for (std::size_t i = 0; i < 32; ++i) {
+    prefill[i] = 100 - i;             // top 5: 0 to 4, top 10: 0 to 9, top 20: 0 to 19
+    decode[i] = 100 - (i + 30) % 32;  // 2, 3, 4, ..., 31, 0, 1
+  }
+  const PhaseOverlap overlap = phase_overlap(prefill, decode);
+  REQUIRE(overlap.counted);
+  CHECK(overlap.share[0] == doctest::Approx(3.0 / 5));
+  CHECK(overlap.share[1] == doctest::Approx(8.0 / 10));
+  CHECK(overlap.share[2] == doctest::Approx(18.0 / 20));
+  CHECK_FALSE(phase_overlap(prefill, std::vector<std::uint64_t>(32, 0)).counted);
+  CHECK_FALSE(phase_overlap({3, 2, 1}, {1, 2, 3}).counted);  // fewer experts than 20
+}
+
+TEST_CASE("contiguous ranks hold equal runs of experts") {
+  CHECK(contiguous_rank_skew({4, 2, 1, 1}, 2) == doctest::Approx(6 / 4.0));
+  CHECK(contiguous_rank_skew({4, 2, 1, 1}, 4) == doctest::Approx(4 / 2.0));
+  CHECK(contiguous_rank_skew({0, 0}, 2) == 0);
+}
+
+TEST_CASE("a long trace is sampled to a bounded number of pairs with nearly the same shares") {
+  // 2 experts, top-1: 4 kinds of pairs, so 256 pairs are wanted; of 3000 rows every 13th is
+  // counted.
+  std::vector<std::array<std::uint16_t, 2>> choices;
+  for (std::uint16_t i = 0; i < 3000; ++i) {
+    const auto a = static_cast<std::uint16_t>(i / 7 % 2);
+    choices.push_back({a, a});
+  }
+  const TraceStats stats = trace_stats(two_layer_trace(choices, 2, true));
+  CHECK(stats.layers[0].next_layer.pairs == (3000 + 12) / 13);
+  CHECK(stats.layers[0].next_layer.share == 1);
+  CHECK(stats.layers[0].all.copies == 3000);  // loads count every entry
+}
+
+TEST_CASE("an expert beyond the header's is refused with its row") {
+  RoutingTrace trace = make_trace(hand_made_columns());
+  std::vector<std::uint16_t> wrong(trace.experts.begin(), trace.experts.end());
+  wrong[9] = 4;  // row 2, layer 1, of 4 experts
+  trace.experts = wrong;
+  try {
+    trace_stats(trace);
+    FAIL_CHECK("was counted");
+  } catch (const InputError& error) {
+    CHECK(std::string(error.what()).find("token row 2") != std::string::npos);
+  }
+}
+
 TEST_CASE("statistics do not depend on the number of threads") {
   const RoutingTrace trace = make_trace(hand_made_columns());
   const TraceStats one = trace_stats(trace, 1), three = trace_stats(trace, 3);
