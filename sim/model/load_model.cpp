@@ -6,6 +6,7 @@
 #include "sim/core/error.h"
 #include "sim/io/files.h"
 #include "sim/io/json_reader.h"
+#include "sim/io/python_json.h"
 #include "sim/model/architectures.h"
 #include "sim/model/moe_model.h"
 #include "sim/model/quantization.h"
@@ -68,7 +69,7 @@ std::vector<std::string> model_names() {
 
 MoeModel load_model(const std::string& name_or_path) {
   const Place place = find_config(name_or_path);
-  const JsonNode file = read_json_file(place.path);
+  const JsonNode file = read_python_json_file(place.path);
   const JsonNode config = language_config(file);
   MoeModel model;
   model.name = place.name;

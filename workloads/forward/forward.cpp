@@ -8,6 +8,7 @@
 #include <mutex>
 #include <stdexcept>
 
+#include "sim/io/python_json.h"
 #include "workloads/forward/architecture.h"
 #include "workloads/forward/forward_pass.h"
 #include "workloads/forward/quantization.h"
@@ -24,7 +25,7 @@ Loaded load_decoder(const std::string& path, const LoadOptions& options) {
   const bool is_file = std::filesystem::is_regular_file(path);
   if (is_file && !options.random_seed)
     throw InputError(path + ": is a file; a folder with config.json and weights is needed");
-  ConfigReader config(read_json_file(is_file ? path : path + "/config.json"), options);
+  ConfigReader config(read_python_json_file(is_file ? path : path + "/config.json"), options);
   const auto& catalog = Catalog<Architecture>::instance();
   const std::string type = config.model_type();
   const Architecture* architecture = catalog.find(type);

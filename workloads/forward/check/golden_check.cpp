@@ -9,6 +9,7 @@
 #include <filesystem>
 
 #include "sim/io/json_reader.h"
+#include "sim/io/python_json.h"
 #include "sim/io/safetensors.h"
 #include "workloads/forward/check/expected_output.h"
 #include "workloads/forward/forward.h"
@@ -141,7 +142,7 @@ FolderCheck check_folder(const std::string& folder, const CheckTolerance& tolera
   const Ours ours = run_prompts(model, expected);
   FolderCheck check;
   check.folder = folder;
-  check.model_type = read_json_file(folder + "/config.json").at("model_type").as_string();
+  check.model_type = read_python_json_file(folder + "/config.json").at("model_type").as_string();
   check.prompts = expected.input_ids.size();
   check.moe_layers = ours.routing.size();
   for (const auto& prompt : expected.input_ids) check.tokens += prompt.size();
