@@ -1,6 +1,7 @@
 # One program holds every test; each source file of it is one CTest entry named by its path, so a
 # crash in one file hides no other and `ctest -R replay` picks by folder.
 file(GLOB_RECURSE MOESIM_TEST_SOURCES CONFIGURE_DEPENDS tests/*.cpp)
+list(FILTER MOESIM_TEST_SOURCES EXCLUDE REGEX "tests/fuzz/")
 add_executable(moesim_tests ${MOESIM_TEST_SOURCES})
 target_link_libraries(moesim_tests PRIVATE moesim_objects doctest::doctest)
 target_compile_definitions(moesim_tests PRIVATE MOESIM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
