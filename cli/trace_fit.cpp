@@ -45,7 +45,7 @@ void add_fit(CLI::App& command) {
       ->check(CLI::Range(1, 64));
   command.add_option("--kept-groups", options.kept_groups, "groups that a token may reach")
       ->check(CLI::Range(1, 64));
-  command.add_option("--rounds", options.rounds, "rounds of the solver (default 16)")
+  command.add_option("--rounds", options.rounds, "rounds of the solver (default 24)")
       ->check(CLI::Range(1, 1000));
   command.add_option("--threads", options.threads, "default 2; the result is the same")
       ->check(CLI::Range(1, 1024));

@@ -13,7 +13,7 @@ namespace moesim {
 // A trace does not say whether its model limits routing to groups; the caller does.
 struct FitOptions {
   int groups = 1, kept_groups = 1;
-  int rounds = 16;  // of the solver; each draws a trace
+  int rounds = 24;  // of the solver; each draws a trace
   std::uint64_t seed = 1;
   int threads = 2;
 };

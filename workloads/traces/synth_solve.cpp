@@ -9,7 +9,7 @@
 namespace moesim {
 namespace {
 
-constexpr double kMostKeep = 0.97, kLeastKeep = 0.25;
+constexpr double kMostKeep = 0.995, kLeastKeep = 0.25;
 
 // Means over the MoE layers that stand for one layer of the profile.
 struct Measured {
@@ -117,7 +117,7 @@ void move_spread(SynthProfile& profile, const std::vector<Measured>& now) {
     const double most = std::max(layer.next_layer_keep, layer.next_token_keep);
     const bool missed = (now[i].next_layer > 0 && now[i].next_layer < 0.96 * targets.next_layer) ||
                         now[i].next_token < 0.96 * targets.next_token;
-    if (missed && most >= 0.9 * kMostKeep) ++short_of;
+    if (missed && most >= 0.9) ++short_of;
     if (most < kLeastKeep) ++small;
     // Classes alone make neighbours agree more often than they should.
     if (targets.same_first > 0 && layer.repeat_first <= 0 &&
