@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Builds the fuzz targets with clang, replays each one's corpus, then fuzzes each for some seconds.
+# Builds the fuzz targets (preset "sanitize": clang), replays each one's corpus, then fuzzes each for some seconds.
 #   tests/fuzz/run.sh [seconds a target, default 5] [target ...]
 # Corpora: tests/fuzz/corpus/<target>, and the golden and import files that the tests use. What a run
-# finds lies in build/fuzz/found/<target>. Exit code 1 when any target failed.
+# finds lies in build/sanitize/fuzz/found/<target>. Exit code 1 when any target failed.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/../.." || exit 1
 seconds="${1:-5}"
 shift || true
-build=build/fuzz
-cmake --preset fuzz >/dev/null || exit 1
-cmake --build --preset fuzz --target fuzz_targets || exit 1
+build=build/sanitize
+[[ -f $build/build.ninja ]] || cmake --preset sanitize >/dev/null || exit 1
+cmake --build "$build" --target fuzz_targets || exit 1
 
 # $1: target; prints the folders and files that its first inputs come from
 seeds() {
@@ -26,14 +26,14 @@ targets=("$@")
 ((${#targets[@]})) || targets=(tests/fuzz/*.cpp)
 for source in "${targets[@]}"; do
   name="$(basename "$source" .cpp)"
-  corpus="$build/corpus/$name"
-  found="$build/found/$name"
+  corpus="$build/fuzz/corpus/$name"
+  found="$build/fuzz/found/$name"
   mkdir -p "$corpus" "$found"
   [[ -d tests/fuzz/corpus/$name ]] && cp -n tests/fuzz/corpus/"$name"/* "$corpus"/
   for file in $(seeds "$name"); do
     [[ -f $file ]] && cp -n "$file" "$corpus/$(basename "$(dirname "$file")")-$(basename "$file")"
   done
-  log="$build/$name.log"
+  log="$build/fuzz/$name.log"
   if "$build/fuzz_$name" "$corpus" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=3000 \
     -artifact_prefix="$found/" -print_final_stats=1 >"$log" 2>&1; then
     printf '%-16s %10s inputs run, nothing found\n' "$name" \
