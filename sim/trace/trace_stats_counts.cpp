@@ -114,6 +114,21 @@ TraceCounts empty_counts(const RoutingTrace& trace, bool with_first_choices) {
   return counts;
 }
 
+void add_load(std::vector<std::uint64_t>& into, const std::vector<std::uint64_t>& from) {
+  for (std::size_t i = 0; i < into.size(); ++i) into[i] += from[i];
+}
+
+void add_counts(TraceCounts& into, const TraceCounts& from) {
+  for (std::size_t layer = 0; layer < into.loads.size(); ++layer)
+    for (std::size_t label = 0; label < into.loads[layer].size(); ++label)
+      add_load(into.loads[layer][label], from.loads[layer][label]);
+  for (std::size_t layer = 0; layer < into.first_choices.size(); ++layer) {
+    add_load(into.first_choices[layer].before, from.first_choices[layer].before);
+    add_load(into.first_choices[layer].after, from.first_choices[layer].after);
+    into.first_choices[layer].same += from.first_choices[layer].same;
+  }
+}
+
 }  // namespace
 
 std::vector<std::uint32_t> next_rows(const RoutingTrace& trace, const RequestRows& requests) {
@@ -147,20 +162,7 @@ TraceCounts count_trace(const RoutingTrace& trace,
   work(0);
   for (std::thread& thread : pool) thread.join();
   if (wrong) check_routing(trace, {});  // throws at the first wrong id
-  const auto add = [](std::vector<std::uint64_t>& into, const std::vector<std::uint64_t>& from) {
-    for (std::size_t i = 0; i < into.size(); ++i) into[i] += from[i];
-  };
-  for (std::size_t thread = 1; thread < count; ++thread)
-    for (std::size_t layer = 0; layer < trace.moe_layers(); ++layer) {
-      for (std::size_t label = 0; label < totals[0].loads[layer].size(); ++label)
-        add(totals[0].loads[layer][label], totals[thread].loads[layer][label]);
-      if (next.empty()) continue;
-      FirstChoices& into = totals[0].first_choices[layer];
-      const FirstChoices& from = totals[thread].first_choices[layer];
-      add(into.before, from.before);
-      add(into.after, from.after);
-      into.same += from.same;
-    }
+  for (std::size_t thread = 1; thread < count; ++thread) add_counts(totals[0], totals[thread]);
   return std::move(totals[0]);
 }
 

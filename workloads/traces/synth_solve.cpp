@@ -104,29 +104,39 @@ void move_layer(SynthProfile& profile,
   }
 }
 
+// What keeps a layer from its targets at the present spread.
+struct SpreadVotes {
+  std::size_t known = 0, short_of = 0, small = 0, repeated = 0;
+};
+
+bool falls_short(const Measured& now, const SynthTargets& targets) {
+  constexpr double kShort = 0.96;
+  return (now.next_layer > 0 && now.next_layer < kShort * targets.next_layer) ||
+         now.next_token < kShort * targets.next_token;
+}
+
+void vote(const SynthLayer& layer, const Measured& now, SpreadVotes& votes) {
+  const SynthTargets& targets = layer.targets;
+  if (targets.next_layer <= 0 && targets.next_token <= 0) return;
+  ++votes.known;
+  const double most = std::max(layer.next_layer_keep, layer.next_token_keep);
+  if (most >= 0.9 && falls_short(now, targets)) ++votes.short_of;
+  if (most < kLeastKeep) ++votes.small;
+  // Classes alone make neighbours agree more often than they should.
+  const bool agree = now.same_first > 1.1 * targets.same_first;
+  if (targets.same_first > 0 && layer.repeat_first <= 0 && agree) ++votes.repeated;
+}
+
 // A spread too small leaves some share short of its target at the largest chance; one too large
 // leaves little for the chances to say. It is moved in all layers at once, since neighbours share
 // it.
 void move_spread(SynthProfile& profile, const std::vector<Measured>& now) {
-  std::size_t known = 0, short_of = 0, small = 0, repeated = 0;
-  for (std::size_t i = 0; i < profile.layers.size(); ++i) {
-    const SynthLayer& layer = profile.layers[i];
-    const SynthTargets& targets = layer.targets;
-    if (targets.next_layer <= 0 && targets.next_token <= 0) continue;
-    ++known;
-    const double most = std::max(layer.next_layer_keep, layer.next_token_keep);
-    const bool missed = (now[i].next_layer > 0 && now[i].next_layer < 0.96 * targets.next_layer) ||
-                        now[i].next_token < 0.96 * targets.next_token;
-    if (missed && most >= 0.9) ++short_of;
-    if (most < kLeastKeep) ++small;
-    // Classes alone make neighbours agree more often than they should.
-    if (targets.same_first > 0 && layer.repeat_first <= 0 &&
-        now[i].same_first > 1.1 * targets.same_first)
-      ++repeated;
-  }
+  SpreadVotes votes;
+  for (std::size_t i = 0; i < profile.layers.size(); ++i) vote(profile.layers[i], now[i], votes);
   double factor = 1;
-  if (known > 0 && (4 * small > 3 * known || 4 * repeated > known)) factor = 0.85;
-  if (4 * short_of > known) factor = 1.3;
+  if (4 * votes.small > 3 * votes.known || 4 * votes.repeated > votes.known) factor = 0.85;
+  if (4 * votes.short_of > votes.known) factor = 1.3;
+  if (votes.known == 0) factor = 1;
   for (SynthLayer& layer : profile.layers)
     layer.class_spread = std::clamp(layer.class_spread * factor, 0.05, 6.0);
 }
@@ -150,16 +160,21 @@ SynthProfile without_chances(SynthProfile profile) {
   return profile;
 }
 
+void start_at(double& chance, double target) {
+  constexpr double kStart = 0.7;
+  if (target > 0 && chance <= 0) chance = kStart;
+}
+
 void start_values(SynthProfile& profile) {
-  for (SynthLayer& layer : profile.layers) {
+  for (std::size_t i = 0; i < profile.layers.size(); ++i) {
+    SynthLayer& layer = profile.layers[i];
+    const std::size_t before = i > 0 ? i - 1 : 0;
     if (layer.class_spread <= 0) layer.class_spread = 0.8;
-    if (layer.targets.next_layer > 0 && layer.next_layer_keep <= 0) layer.next_layer_keep = 0.7;
-    if (layer.targets.next_token > 0 && layer.next_token_keep <= 0) layer.next_token_keep = 0.7;
+    start_at(layer.next_token_keep, layer.targets.next_token);
+    start_at(layer.next_layer_keep,
+             std::max(layer.targets.next_layer, profile.layers[before].targets.next_layer));
   }
   if (profile.layers.size() > 1) profile.layers.front().next_layer_keep = 0;  // nothing before it
-  for (std::size_t i = 1; i < profile.layers.size(); ++i)
-    if (profile.layers[i - 1].targets.next_layer > 0 && profile.layers[i].next_layer_keep <= 0)
-      profile.layers[i].next_layer_keep = 0.7;
   if (profile.phase_overlap[0] > 0 && profile.phase_shift <= 0) profile.phase_shift = 4;
 }
 
