@@ -40,7 +40,7 @@ std::string read_profile_name(const JsonNode& node, const std::string& folder) {
   const auto profile = node.find("profile");
   if (like.has_value() == profile.has_value()) node.fail("needs either \"like\" or \"profile\"");
   if (like) {
-    const std::string name = like->as_string();
+    std::string name = like->as_string();
     if (name.empty() || name.find('/') != std::string::npos)
       like->fail("must be a shipped profile's name; write \"profile\" for a path");
     return name;

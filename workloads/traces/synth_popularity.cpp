@@ -197,7 +197,7 @@ LayerLoads popularity(const SynthProfile& profile,
   for (const std::size_t domain : curve_of)
     curves.push_back(load_curve(profile, domain, depth, shape.experts));
   SynthLayer layer = layer_at(profile, depth);
-  const bool as_measured = shape.experts == profile.experts && curve_of.size() > 0 &&
+  const bool as_measured = shape.experts == profile.experts && !curve_of.empty() &&
                            curve_of.size() == profile.domains.size();
   if (!as_measured) layer.targets.max_over_mean.clear();
   LayerDraw best = draw_layer(profile, shape, layer, curves, random);
