@@ -1,4 +1,4 @@
-// Cache a token and states a request take. Formulas: docs/models.md, "KV cache".
+// Cache a token and states a request take. Formulas: docs/models.md, "Memory".
 #include <algorithm>
 
 #include "sim/model/moe_model.h"

@@ -1,4 +1,4 @@
-// Where two traces differ, and by how much their routing does. Definitions: docs/models.md,
+// Where two traces differ, and by how much their routing does. Definitions: docs/traces.md,
 // "Differences of traces".
 #pragma once
 

@@ -1,6 +1,6 @@
 // What a trace shows of a model's routing: load and its skew, by layer and domain; how far one
 // layer's choice tells the next layer's, and one token's choice the next token's; how alike prefill
-// and decode are. Definitions and sources: docs/models.md, "Routing statistics".
+// and decode are. Definitions and sources: docs/traces.md, "Routing statistics".
 #pragma once
 
 #include <array>

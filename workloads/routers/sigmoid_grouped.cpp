@@ -1,7 +1,7 @@
 // DeepSeek-V3's router (arXiv 2412.19437, section 2.1.2; also Kimi-K2, GLM-4.5, Nemotron-H):
 // sigmoid scores; a bias that balances load decides the choice but not the weights; a token chooses
 // from its best groups only. Masked groups are -inf, as in DeepSeek's own code (masked_fill 0 is
-// that of transformers 4.57.1) (docs/models.md, "Routers").
+// that of transformers 4.57.1) (docs/forward.md, "Routers").
 #include <algorithm>
 #include <cmath>
 #include <vector>

@@ -1,4 +1,4 @@
-// Softmax over all experts, then the k largest as they are (OLMoE, Qwen2-MoE; docs/models.md,
+// Softmax over all experts, then the k largest as they are (OLMoE, Qwen2-MoE; docs/forward.md,
 // "Routers").
 #include <algorithm>
 #include <cmath>

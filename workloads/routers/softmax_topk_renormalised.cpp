@@ -1,5 +1,5 @@
 // Softmax over all experts, the k largest, divided by their sum (Mixtral, Qwen3-MoE). Equal to a
-// softmax over the chosen logits alone, which is what is computed (docs/models.md, "Routers").
+// softmax over the chosen logits alone, which is what is computed (docs/forward.md, "Routers").
 #include "workloads/routers/router.h"
 #include "workloads/routers/top_k.h"
 

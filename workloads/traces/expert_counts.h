@@ -39,7 +39,7 @@ std::vector<std::int64_t> apportion(std::span<const std::int64_t> shares,
 // `tokens` rows of `top_k` experts, no expert twice in a row, in which expert e stands in exactly
 // loads[e] rows; places left over are kNotRouted. Needs loads[e] <= tokens and their sum <= tokens
 // x top_k. Rows are exchangeable: any subset is a fair sample. Method: systematic sampling (Madow
-// 1949), made exact by carrying the remaining loads from block to block: docs/models.md, "Tokens
+// 1949), made exact by carrying the remaining loads from block to block: docs/traces.md, "Tokens
 // from counts".
 std::vector<std::uint16_t> draw_rows(std::span<const std::int64_t> loads,
                                      std::size_t tokens,

@@ -1,5 +1,5 @@
 // The synthesizer: routing traces drawn from a profile of how a model routes. What a profile holds
-// was measured on a trace (see synth_fit.h) or published; docs/models.md, "Synthetic routing",
+// was measured on a trace (see synth_fit.h) or published; docs/traces.md, "Synthetic routing",
 // gives the generator.
 #pragma once
 

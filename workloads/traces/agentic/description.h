@@ -1,5 +1,5 @@
 // An agentic workload as a user describes it in JSON: kinds of requests with turns, tools, domains
-// and lengths, how they arrive, and how the server batches them. docs/models.md, "Agentic
+// and lengths, how they arrive, and how the server batches them. docs/traces.md, "Agentic
 // workloads", says how it is expanded.
 #pragma once
 
