@@ -21,10 +21,13 @@ std::string text_of(const std::vector<std::int64_t>& shape) {
   return "[" + text + "]";
 }
 
-// The shape of a stored matrix, behind the axis of slices if there is one.
+// The shape of a stored matrix, behind or within the axis of slices if there is one.
 std::vector<std::int64_t> with_slices(const MatrixRequest& request,
                                       std::vector<std::int64_t> shape) {
-  if (request.slice >= 0) shape.insert(shape.begin(), request.slices);
+  if (request.slice >= 0 && request.joined)
+    shape.front() *= request.slices;
+  else if (request.slice >= 0)
+    shape.insert(shape.begin(), request.slices);
   return shape;
 }
 

@@ -22,6 +22,7 @@ struct MatrixRequest {
   std::int64_t rows = 0;
   // Of a tensor [n][rows][columns]: which of the n (experts fused in one tensor). -1: no such axis.
   std::int64_t slice = -1, slices = 0;
+  bool joined = false;      // the slices lie along the first axis, without one of their own: DBRX
   bool transposed = false;  // stored [columns][rows], as gpt-oss and Llama 4 do
 };
 
