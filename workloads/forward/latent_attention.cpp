@@ -32,8 +32,9 @@ class LatentAttention : public Mixer {
         selector_(std::move(selector)) {
     const std::int64_t key_dim = parameters.plain_dim + parameters.rotated_dim;
     shape_ = {parameters.heads, parameters.heads, key_dim, parameters.value_dim};
-    scale_ = static_cast<float>(parameters.query_scale * yarn_softmax_factor(parameters.rope) /
-                                std::sqrt(static_cast<double>(key_dim)));
+    const double yarn = parameters.yarn_scales_scores ? yarn_softmax_factor(parameters.rope) : 1;
+    scale_ =
+        static_cast<float>(parameters.query_scale * yarn / std::sqrt(static_cast<double>(key_dim)));
   }
 
   std::unique_ptr<PartState> new_state() const override {

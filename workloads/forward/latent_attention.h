@@ -18,6 +18,9 @@ struct LatentParameters {
   std::int64_t key_value_rank = 0;
   std::int64_t plain_dim = 0, rotated_dim = 0, value_dim = 0;  // of a head
   bool bias = false;
+  // Under YaRN with mscale_all_dim the scores are multiplied by yarn_softmax_factor; DeepSeek-V2's
+  // class does not.
+  bool yarn_scales_scores = true;
   double query_scale = 1;  // of queries, and
   float latent_scale = 1;  // of the key/value latent behind its norm (LongCat)
   RopeParameters rope;

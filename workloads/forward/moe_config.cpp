@@ -7,6 +7,19 @@
 
 namespace moesim {
 
+namespace {
+
+// Null is not absence: it means `of_null`.
+std::int64_t count_or(ConfigReader& config,
+                      const std::string& key,
+                      std::int64_t absent,
+                      std::int64_t of_null) {
+  return config.size_or(key, config.is_null(key) ? of_null : absent,
+                        std::min<std::int64_t>(of_null, 1));
+}
+
+}  // namespace
+
 std::vector<bool> read_sparse_layers(ConfigReader& config, std::int64_t layers) {
   const std::int64_t sparse_step = config.size_or("decoder_sparse_step", 1);
   std::vector<bool> is_moe;
@@ -21,10 +34,13 @@ std::vector<bool> read_sparse_layers(ConfigReader& config, std::int64_t layers) 
   return is_moe;
 }
 
-void read_groups(ConfigReader& config, std::int64_t scored, MoeParameters& moe) {
+void read_groups(ConfigReader& config,
+                 std::int64_t scored,
+                 MoeParameters& moe,
+                 const DeepseekDefaults& absent) {
   RouterParameters& routing = moe.routing;
-  routing.groups = config.size_or("n_group", 1);
-  routing.kept_groups = config.size_or("topk_group", 1);
+  routing.groups = count_or(config, "n_group", absent.groups, 1);
+  routing.kept_groups = count_or(config, "topk_group", absent.kept_groups, 1);
   if (moe.experts % routing.groups != 0)
     config.fail("n_group",
                 fmt::format("{} does not divide the {} experts", routing.groups, moe.experts));
@@ -42,21 +58,25 @@ void read_groups(ConfigReader& config, std::int64_t scored, MoeParameters& moe) 
                             group_size * routing.kept_groups, routing.kept_groups));
 }
 
-MoeParameters read_deepseek_moe(ConfigReader& config, std::int64_t hidden) {
+MoeParameters read_deepseek_moe(ConfigReader& config,
+                                std::int64_t hidden,
+                                const DeepseekDefaults& absent) {
   MoeParameters moe;
   moe.hidden = hidden;
   moe.experts = config.size("n_routed_experts");
   moe.top_k = config.size("num_experts_per_tok");
   moe.width = config.size("moe_intermediate_size");
-  moe.shared_width = moe.width * config.size_or("n_shared_experts", 0, 0);
-  moe.routing.renormalise = config.flag_or("norm_topk_prob", true);
-  moe.routing.scale = config.number_or("routed_scaling_factor", 1.0);
+  moe.shared_width = moe.width * count_or(config, "n_shared_experts", absent.shared, 0);
+  moe.routing.renormalise = config.flag_or("norm_topk_prob", absent.renormalise);
+  moe.routing.scale = config.number_or("routed_scaling_factor", absent.scale);
   check_experts(config, "n_routed_experts", moe);
   return moe;
 }
 
-std::int64_t read_leading_dense(ConfigReader& config, std::int64_t layers) {
-  const std::int64_t dense = config.size_or("first_k_dense_replace", 0, 0);
+std::int64_t read_leading_dense(ConfigReader& config,
+                                std::int64_t layers,
+                                const DeepseekDefaults& absent) {
+  const std::int64_t dense = count_or(config, "first_k_dense_replace", absent.dense, 0);
   if (dense >= layers)
     config.fail("first_k_dense_replace", "no layer is left with a mixture of experts");
   return dense;

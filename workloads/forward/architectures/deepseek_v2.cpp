@@ -1,5 +1,6 @@
 // DeepSeek-V2 (arXiv 2405.04434; transformers v4.57.1 modeling_deepseek_v2.py): latent attention
-// and softmax routing, limited to groups or not.
+// and softmax routing, limited to groups or not. The class leaves out the factor on the scores that
+// the authors' own code has under YaRN; what runs here is the class.
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -11,9 +12,10 @@ namespace moesim {
 namespace {
 
 MoeParameters read_moe(ConfigReader& config, std::int64_t hidden) {
-  MoeParameters moe = read_deepseek_moe(config, hidden);
+  MoeParameters moe = read_deepseek_moe(config, hidden, {.shared = 2, .renormalise = false});
   moe.router = Catalog<Router>::instance().at("softmax_grouped_max", "router");
   config.only("norm_topk_prob", false);
+  config.only("mlp_bias", false);
   moe.routing.renormalise = false;
   const auto method = config.find("topk_method");
   const std::string chosen =
@@ -31,7 +33,8 @@ MoeParameters read_moe(ConfigReader& config, std::int64_t hidden) {
 
 DecoderLoader read_deepseek_v2(ConfigReader& config) {
   const DecoderFrame frame = read_frame(config, 1e-6);
-  const LatentParameters attention = read_latent(config, frame.hidden);
+  LatentParameters attention = read_latent(config, frame.hidden);
+  attention.yarn_scales_scores = false;
   const MoeParameters moe = read_moe(config, frame.hidden);
   const std::int64_t dense_layers = read_leading_dense(config, frame.layers);
   const std::int64_t dense_width =

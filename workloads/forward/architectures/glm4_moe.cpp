@@ -10,11 +10,11 @@
 namespace moesim {
 namespace {
 
+constexpr DeepseekDefaults kAbsent{.shared = 1, .dense = 1};
+
 GroupedQueryParameters read_attention(ConfigReader& config, const DecoderFrame& frame) {
-  constexpr double kTheta = 1e4;
-  GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, kTheta);
-  if (!config.find("partial_rotary_factor"))  // the class's default is one half
-    attention.rope = read_rope(config, attention.shape.key_dim / 2, kTheta);
+  GroupedQueryParameters attention =
+      read_grouped_query(config, frame.hidden, 1e4, {.kv_heads = 8, .rotated_share = 0.5});
   attention.output_bias = false;
   if (config.flag_or("use_qk_norm", false)) attention.norm = QueryKeyNorm::per_head;
   attention.norm_epsilon = frame.norm_epsilon;
@@ -24,10 +24,12 @@ GroupedQueryParameters read_attention(ConfigReader& config, const DecoderFrame& 
 DecoderLoader read_glm4_moe(ConfigReader& config) {
   const DecoderFrame frame = read_frame(config, 1e-5);
   const GroupedQueryParameters attention = read_attention(config, frame);
-  MoeParameters moe = read_deepseek_moe(config, frame.hidden);
+  MoeParameters moe = read_deepseek_moe(config, frame.hidden, kAbsent);
   moe.router = Catalog<Router>::instance().at("sigmoid_grouped", "router");
   read_groups(config, 2, moe);
-  const std::int64_t dense_layers = read_leading_dense(config, frame.layers);
+  config.only("scoring_func", "sigmoid");
+  config.only("topk_method", "noaux_tc");
+  const std::int64_t dense_layers = read_leading_dense(config, frame.layers, kAbsent);
   const std::int64_t dense_width =
       dense_layers > 0 ? config.size("intermediate_size") : config.size_or("intermediate_size", 0);
   return [=](const Checkpoint& weights) {

@@ -2,11 +2,13 @@
 // rotated heads, sigmoid routing with a correction bias, no shared expert.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "workloads/forward/architecture.h"
 #include "workloads/forward/grouped_query_attention.h"
+#include "workloads/forward/layer_types.h"
 #include "workloads/forward/moe.h"
 
 namespace moesim {
@@ -14,7 +16,8 @@ namespace {
 
 GroupedQueryParameters read_attention(ConfigReader& config, const DecoderFrame& frame) {
   constexpr double kTheta = 5e6;
-  GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, kTheta);
+  GroupedQueryParameters attention =
+      read_grouped_query(config, frame.hidden, kTheta, {.kv_heads = 8, .head_dim = 128});
   const std::int64_t dims = config.size_or("rotary_dim", attention.rope.dims);
   if (dims > attention.shape.key_dim || dims % 2 != 0)
     config.fail("rotary_dim", fmt::format("{} must be even and at most the head size {}", dims,
@@ -26,9 +29,21 @@ GroupedQueryParameters read_attention(ConfigReader& config, const DecoderFrame& 
   return attention;
 }
 
+// Keys of other members of the family: layers of linear attention, and heads that draft tokens.
+void check_family_keys(ConfigReader& config, const DecoderFrame& frame) {
+  if (config.find("attn_type_list")) {
+    const std::vector<bool> softmax = read_layer_flags(config, "attn_type_list", frame.layers);
+    if (std::find(softmax.begin(), softmax.end(), false) != softmax.end())
+      config.fail("attn_type_list", "0 (linear attention) is not implemented; only 1 is");
+  }
+  for (const char* key : {"use_mtp", "mtp_transformer_layers", "num_mtp_modules"})
+    config.ignore(key);
+}
+
 DecoderLoader read_minimax_m2(ConfigReader& config) {
   const DecoderFrame frame = read_frame(config, 1e-6);
   const GroupedQueryParameters attention = read_attention(config, frame);
+  check_family_keys(config, frame);
   MoeParameters moe;
   moe.hidden = frame.hidden;
   moe.experts = config.size("num_local_experts");

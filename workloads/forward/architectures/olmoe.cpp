@@ -14,7 +14,8 @@ DecoderLoader read_olmoe(ConfigReader& config) {
   GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, 1e4);
   attention.norm = QueryKeyNorm::whole;
   attention.norm_epsilon = frame.norm_epsilon;
-  config.only("clip_qkv", nullptr);
+  config.only("clip_qkv", nullptr);  // the class clamps behind the norms; no published model does
+  config.only("qk_norm", "full");
   MoeParameters moe;
   moe.hidden = frame.hidden;
   moe.experts = config.size("num_experts");
