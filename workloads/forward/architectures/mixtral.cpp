@@ -12,8 +12,8 @@ namespace {
 DecoderLoader read_mixtral(ConfigReader& config) {
   const DecoderFrame frame = read_frame(config, 1e-5);
   config.only("attention_bias", false);
-  config.only("sliding_window", nullptr);
-  const GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, 1e6);
+  GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, 1e6, {.kv_heads = 8});
+  attention.window = config.size_or("sliding_window", 0);  // of all layers
   MoeParameters moe;
   moe.hidden = frame.hidden;
   moe.experts = config.size("num_local_experts");

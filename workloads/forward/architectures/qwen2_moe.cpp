@@ -6,18 +6,39 @@
 
 #include "workloads/forward/architecture.h"
 #include "workloads/forward/grouped_query_attention.h"
+#include "workloads/forward/layer_types.h"
 #include "workloads/forward/moe_config.h"
 
 namespace moesim {
 namespace {
 
+// By layer, the window: without layer_types every other layer below max_window_layers has one
+// (layers 0, 2, 4, ...), as the configuration class fills them in.
+std::vector<std::int64_t> read_windows(ConfigReader& config, std::int64_t layers) {
+  const bool used = config.flag_or("use_sliding_window", false);
+  if (used && config.is_null("sliding_window"))
+    config.fail("sliding_window", "is null; use_sliding_window asks for a size");
+  const std::int64_t size = config.size_or("sliding_window", 4096, used ? 1 : 0);
+  const std::int64_t below = config.size_or("max_window_layers", 28, 0);
+  std::vector<bool> sliding =
+      read_layer_types(config, layers, "sliding_attention", "full_attention");
+  if (!used && std::find(sliding.begin(), sliding.end(), true) != sliding.end())
+    config.fail("layer_types", "asks for sliding_attention, but use_sliding_window is not set");
+  for (std::int64_t layer = static_cast<std::int64_t>(sliding.size()); layer < layers; ++layer)
+    sliding.push_back(used && layer % 2 == 0 && layer < below);
+  std::vector<std::int64_t> windows;
+  windows.reserve(sliding.size());
+  for (const bool slides : sliding) windows.push_back(slides ? size : 0);
+  return windows;
+}
+
 DecoderLoader read_qwen2_moe(ConfigReader& config) {
   const DecoderFrame frame = read_frame(config, 1e-6);
-  GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, 1e4);
+  GroupedQueryParameters attention =
+      read_grouped_query(config, frame.hidden, 1e4, {.kv_heads = 16});
   attention.qkv_bias = config.flag_or("qkv_bias", true);
   attention.output_bias = false;
-  config.only("use_sliding_window", false);
-  config.ignore("sliding_window");  // without use_sliding_window it has no effect
+  const std::vector<std::int64_t> windows = read_windows(config, frame.layers);
   MoeParameters moe;
   moe.hidden = frame.hidden;
   moe.experts = config.size("num_experts");
@@ -33,7 +54,9 @@ DecoderLoader read_qwen2_moe(ConfigReader& config) {
   return [=](const Checkpoint& weights) {
     const auto rope = std::make_shared<Rope>(attention.rope);
     const auto load = [&](std::int64_t layer, const std::string& prefix, ResidualParts& into) {
-      into.mixer = load_grouped_query(attention, rope, weights, prefix + "self_attn.");
+      GroupedQueryParameters own = attention;
+      own.window = windows[static_cast<std::size_t>(layer)];
+      into.mixer = load_grouped_query(own, rope, weights, prefix + "self_attn.");
       const std::string mlp = prefix + "mlp.";
       if (!is_moe[static_cast<std::size_t>(layer)]) {
         into.ffn =

@@ -6,18 +6,35 @@
 
 #include "workloads/forward/architecture.h"
 #include "workloads/forward/grouped_query_attention.h"
+#include "workloads/forward/layer_types.h"
 #include "workloads/forward/moe_config.h"
 
 namespace moesim {
 namespace {
 
+// All layers or none: the class makes one mask (create_sliding_window_causal_mask) whatever
+// max_window_layers says, and reads no layer_types.
+std::int64_t read_window(ConfigReader& config, const DecoderFrame& frame) {
+  const bool used = config.flag_or("use_sliding_window", false);
+  const bool none = config.is_null("sliding_window");
+  const std::int64_t size = config.size_or("sliding_window", 4096);
+  const std::int64_t window = used && !none ? size : 0;
+  for (const bool sliding :
+       read_layer_types(config, frame.layers, "sliding_attention", "full_attention"))
+    if (sliding != (window > 0))
+      config.fail("layer_types", "layers of both kinds are not implemented for qwen3_moe");
+  return window;
+}
+
 DecoderLoader read_qwen3_moe(ConfigReader& config) {
   const DecoderFrame frame = read_frame(config, 1e-6);
-  GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, 1e4);
+  GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, 1e4, {.kv_heads = 4});
   attention.norm = QueryKeyNorm::per_head;
   attention.norm_epsilon = frame.norm_epsilon;
-  config.only("use_sliding_window", false);
-  config.ignore("sliding_window");  // without use_sliding_window it has no effect
+  attention.window = read_window(config, frame);
+  config.only("use_qk_norm", true);
+  config.only("qkv_bias", false);
+  config.only("shared_expert_intermediate_size", 0);
   MoeParameters moe;
   moe.hidden = frame.hidden;
   moe.experts = config.size("num_experts");
