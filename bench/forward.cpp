@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "sim/io/files.h"
+#include "workloads/tokens/token_source.h"
 
 extern "C" void omp_set_num_threads(int threads);  // oneDNN's own threading (libgomp)
 
@@ -75,7 +76,9 @@ const ForwardModel& reference_model() {
 
 std::vector<std::int32_t> text(std::int64_t tokens) {
   std::vector<std::int32_t> ids =
-      read_texts(data_path("workloads/reference/texts/code.txt"), kVocabulary).front().tokens;
+      read_token_texts(data_path("workloads/reference/texts/code.txt"), {.vocabulary = kVocabulary})
+          .front()
+          .requests.front();
   ids.resize(static_cast<std::size_t>(tokens));
   return ids;
 }
@@ -117,7 +120,8 @@ BENCHMARK(prefill)
 void decode(benchmark::State& state) {
   const ForwardModel& model = reference_model();
   const std::vector<std::int32_t> ids = text(256);
-  const ForwardOptions options{.threads = static_cast<int>(state.range(0)), .logits = KeepLogits::all};
+  const ForwardOptions options{.threads = static_cast<int>(state.range(0)),
+                               .logits = KeepLogits::all};
   auto cache = model.new_cache();
   std::int64_t tokens = 0;
   for (auto _ : state) {

@@ -61,6 +61,23 @@ ClusterSpec read_cluster(const JsonNode& node) {
   return spec;
 }
 
+void read_forward_run(const JsonNode& node, TraceSource& source) {
+  read_int(node, "tokens_per_domain", source.tokens_per_domain, 1, 1 << 30);
+  read_int(node, "chunk_tokens", source.chunk_tokens, 2, 1 << 20);
+  read_int(node, "prefill_chunk_tokens", source.prefill_chunk_tokens, 1, 1 << 20);
+  read_int(node, "batch", source.batch, 1, 1 << 16);
+  read_int(node, "decode_tokens", source.decode_tokens, 0, source.chunk_tokens - 1);
+  read_int(node, "generate_tokens", source.generate_tokens, 0, 1 << 20);
+  const auto temperature = node.find("temperature");
+  const auto seed = node.find("seed");
+  if (temperature) source.temperature = temperature->as_ratio(0, 100);
+  if (seed) source.sampling_seed = static_cast<std::uint64_t>(seed->as_int(0, 1LL << 53));
+  if (temperature && source.generate_tokens == 0)
+    temperature->fail("shapes generated tokens; give \"generate_tokens\" too");
+  if (seed && source.temperature == 0)
+    seed->fail("is of sampled tokens; give a \"temperature\" above 0 too");
+}
+
 TraceSource read_trace_source(const JsonNode& node,
                               const std::string& routed_by,
                               const std::string& folder) {
@@ -77,7 +94,8 @@ TraceSource read_trace_source(const JsonNode& node,
     source.synthetic = read_synthetic(*synthetic, model, folder);
   }
   if (!forward) return source;
-  forward->allow_only({"texts", "tokens_per_domain", "chunk_tokens"});
+  forward->allow_only({"texts", "tokens_per_domain", "chunk_tokens", "prefill_chunk_tokens",
+                       "batch", "decode_tokens", "generate_tokens", "temperature", "seed"});
   source.forward_model = resolve_model(routed_by, folder);
   if (!std::filesystem::is_directory(source.forward_model)) {
     forward->fail("the model \"" + routed_by +
@@ -87,8 +105,7 @@ TraceSource read_trace_source(const JsonNode& node,
   const JsonNode texts = forward->at("texts");
   source.forward_texts = texts.as_string() == "reference" ? data_path("workloads/reference/texts")
                                                           : existing_path(texts, folder);
-  read_int(*forward, "tokens_per_domain", source.tokens_per_domain, 1, 1 << 30);
-  read_int(*forward, "chunk_tokens", source.chunk_tokens, 2, 1 << 20);
+  read_forward_run(*forward, source);
   return source;
 }
 

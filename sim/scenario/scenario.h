@@ -40,6 +40,10 @@ struct TraceSource {
   std::string forward_texts;  // folder of <domain>.txt, or one file
   int tokens_per_domain = 0;  // 0 = all
   int chunk_tokens = 256;     // tokens of one traced request
+  // As TraceRequest (workloads/forward/trace_forward.h) has them.
+  int prefill_chunk_tokens = 0, batch = 1, decode_tokens = 0, generate_tokens = 0;
+  double temperature = 0;  // of generated tokens; 0 = greedy
+  std::uint64_t sampling_seed = 1;
   SyntheticSource synthetic;
 };
 

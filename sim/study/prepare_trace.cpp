@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 
 #include "sim/io/files.h"
 #include "sim/study/study.h"
-#include "workloads/forward/forward.h"
+#include "workloads/forward/model_path.h"
+#include "workloads/forward/trace_forward.h"
 #include "workloads/traces/synth.h"
 
 namespace moesim {
@@ -78,6 +80,31 @@ std::string draw_trace(const SyntheticSource& source,
   return path;
 }
 
+TraceRequest request_of(const TraceSource& source) {
+  TraceRequest request;
+  request.tokens_per_domain = source.tokens_per_domain;
+  request.chunk_tokens = source.chunk_tokens;
+  request.prefill_chunk_tokens = source.prefill_chunk_tokens;
+  request.batch = source.batch;
+  request.decode_tokens = source.decode_tokens;
+  request.generate_tokens = source.generate_tokens;
+  request.sampling.greedy = source.temperature == 0;
+  if (!request.sampling.greedy) request.sampling.temperature = source.temperature;
+  request.sampling.seed = source.sampling_seed;
+  return request;
+}
+
+void run_forward(const TraceSource& source, const std::string& path) {
+  const TraceRequest request = request_of(source);
+  const ForwardModel model(source.forward_model, load_options(request));
+  const std::unique_ptr<Tokenizer> tokenizer = find_tokenizer(source.forward_model);
+  TokenReading reading;
+  reading.vocabulary = model.vocabulary();
+  reading.tokenizer = tokenizer.get();
+  const std::vector<DomainRequests> texts = read_token_texts(source.forward_texts, reading);
+  write_trace(path, trace_forward(model, model_label(source.forward_model), texts, request).trace);
+}
+
 }  // namespace
 
 std::string prepare_trace(const TraceSource& source,
@@ -88,17 +115,15 @@ std::string prepare_trace(const TraceSource& source,
   Sha256 hash;
   add_path(hash, source.forward_model);
   add_path(hash, source.forward_texts);
-  hash.add(fmt::format("{} {} {}", source.tokens_per_domain, source.chunk_tokens, MOESIM_VERSION));
+  hash.add(fmt::format("{} {} {} {} {} {} {} {} {}", source.tokens_per_domain, source.chunk_tokens,
+                       source.prefill_chunk_tokens, source.batch, source.decode_tokens,
+                       source.generate_tokens, source.temperature, source.sampling_seed,
+                       MOESIM_VERSION));
   std::string path = folder + "/" + hash.hex().substr(0, 16) + ".safetensors";
   if (fs::exists(path)) return path;
   options.say("forward pass over " + source.forward_texts);
   make_folder(folder);
-  const ForwardModel model(source.forward_model);
-  TraceRequest request;
-  request.tokens_per_domain = source.tokens_per_domain;
-  request.chunk_tokens = source.chunk_tokens;
-  const auto texts = read_texts(source.forward_texts, model.vocabulary());
-  write_trace(path, trace_forward(source.forward_model, texts, request));
+  run_forward(source, path);
   return path;
 }
 

@@ -89,30 +89,4 @@ class ForwardModel {
   std::unique_ptr<State> state_;
 };
 
-// A text of one domain, as token ids.
-struct DomainText {
-  std::string domain;
-  std::vector<std::int32_t> tokens;
-};
-// <folder>/<domain>.txt, sorted by name, or one file. Byte-level: ids are the bytes, vocabulary
-// must be 256.
-std::vector<DomainText> read_texts(const std::string& path, int vocabulary);
-
-struct TraceRequest {
-  int tokens_per_domain = 0;  // 0 = all
-  int chunk_tokens = 256;     // each request is one chunk, prefilled at once
-  int decode_tokens = 0;  // the last tokens of each chunk run one by one with the KV cache (phase
-                          // decode); same routing
-  int threads = 0;
-};
-// Runs the model over the texts, chunk by chunk, and returns the trace (origin "forward"). Requests
-// are numbered in the order of texts and chunks, domain ids follow the sorted names, position
-// counts from the chunk's start; step is 0 for prefilled tokens and 1, 2, ... for the decoded ones
-// after them (a last chunk shorter than decode_tokens prefills one token). header.model is the
-// folder's name, or its parent's where the folder is called "model". Texts of one name are one
-// domain, and tokens_per_domain holds for each text.
-RoutingTrace trace_forward(const std::string& model_folder,
-                           const std::vector<DomainText>& texts,
-                           const TraceRequest& request);
-
 }  // namespace moesim

@@ -1,158 +1,130 @@
-// Texts in, routing trace out: every chunk of text is one request of its domain.
+// Texts in, routing trace out: checks, the header, and texts cut into requests.
+#include "workloads/forward/trace_forward.h"
+
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
-#include <filesystem>
 #include <limits>
 #include <set>
+#include <utility>
 
-#include "sim/io/files.h"
-#include "sim/io/json_reader.h"
-#include "workloads/forward/forward.h"
+#include "sim/core/error.h"
+#include "workloads/forward/model_path.h"
+#include "workloads/forward/trace_run.h"
 
 namespace moesim {
 namespace {
 
-namespace fs = std::filesystem;
-
-// A float in [0, 65504] to IEEE half bits, to nearest, ties to even.
-std::uint16_t half_bits(float value) {
-  constexpr float kSmallestNormal = 6.103515625e-5F;  // 2^-14
-  if (value < kSmallestNormal)                        // subnormal halves are multiples of 2^-24
-    return static_cast<std::uint16_t>(std::nearbyint(value * 16777216.0F));
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t rounded = bits + 0xFFFU + ((bits >> 13) & 1U);
-  return static_cast<std::uint16_t>((rounded >> 13) - (112U << 10));  // exponent bias 127 to 15
-}
-
-DomainText read_text(const fs::path& path) {
-  DomainText text;
-  text.domain = path.stem().string();
-  for (const char byte : read_text_file(path.string()))
-    text.tokens.push_back(static_cast<unsigned char>(byte));
-  if (text.tokens.empty()) throw InputError(fmt::format("{}: the text is empty", path.string()));
-  return text;
-}
-
-// The folder's own name, or its parent's where that is just "model".
-std::string model_name(const std::string& folder) {
-  fs::path path = fs::absolute(folder).lexically_normal();
-  if (!path.has_filename()) path = path.parent_path();
-  if (path.filename() == "model") path = path.parent_path();
-  return path.filename().string();
-}
-
-// Appends what one call decided about tokens first .. first + count of a request.
-class ColumnWriter {
- public:
-  ColumnWriter(TraceColumns& columns, std::int32_t request, std::uint8_t domain)
-      : columns_(columns), request_(request), domain_(domain) {}
-
-  void add(const ForwardOutput& output, std::int32_t position, std::int32_t step, Phase phase) {
-    const auto top_k = static_cast<std::size_t>(columns_.header.top_k);
-    const std::size_t tokens = output.routing.front().experts.size() / top_k;
-    for (std::size_t token = 0; token < tokens; ++token) {
-      columns_.request.push_back(request_);
-      columns_.position.push_back(position + static_cast<std::int32_t>(token));
-      columns_.step.push_back(step);
-      columns_.domain.push_back(domain_);
-      columns_.phase.push_back(static_cast<std::uint8_t>(phase));
-      for (const LayerRouting& layer : output.routing)
-        for (std::size_t i = token * top_k; i < (token + 1) * top_k; ++i) {
-          columns_.experts.push_back(layer.experts[i]);
-          columns_.weights.push_back(half_bits(layer.weights[i]));
-        }
-    }
-  }
-
- private:
-  TraceColumns& columns_;
-  std::int32_t request_;
-  std::uint8_t domain_;
-};
-
-void trace_chunk(const ForwardModel& model,
-                 std::span<const std::int32_t> chunk,
-                 const TraceRequest& request,
-                 ColumnWriter writer) {
-  const ForwardOptions options{.threads = request.threads};
-  const auto cache = model.new_cache();
-  // At least one token is prefilled: decoding needs something to go on from.
-  const std::size_t decoded =
-      std::min(static_cast<std::size_t>(request.decode_tokens), chunk.size() - 1);
-  const std::size_t prefilled = chunk.size() - decoded;
-  writer.add(model.run(chunk.first(prefilled), *cache, options), 0, 0, Phase::prefill);
-  for (std::size_t i = 0; i < decoded; ++i)
-    writer.add(model.run(chunk.subspan(prefilled + i, 1), *cache, options),
-               static_cast<std::int32_t>(prefilled + i), static_cast<std::int32_t>(i + 1),
-               Phase::decode);
-}
-
 void check_request(const TraceRequest& request) {
-  if (request.chunk_tokens < 1)
-    throw InputError(fmt::format("chunk_tokens is {}; it must be 1 or more", request.chunk_tokens));
+  const auto at_least = [](const char* name, int value, int low) {
+    if (value < low)
+      throw InputError(fmt::format("{} is {}; it must be {} or more", name, value, low));
+  };
+  at_least("chunk_tokens", request.chunk_tokens, 1);
+  at_least("tokens_per_domain", request.tokens_per_domain, 0);
+  at_least("prefill_chunk_tokens", request.prefill_chunk_tokens, 0);
+  at_least("batch", request.batch, 1);
+  at_least("generate_tokens", request.generate_tokens, 0);
   if (request.decode_tokens < 0 || request.decode_tokens >= request.chunk_tokens)
     throw InputError(fmt::format("decode_tokens is {}; it must be 0 to {} (chunk_tokens - 1)",
                                  request.decode_tokens, request.chunk_tokens - 1));
-  if (request.tokens_per_domain < 0)
-    throw InputError(fmt::format("tokens_per_domain is {}; it must be 0 (all) or more",
-                                 request.tokens_per_domain));
+  check_sampling(request.sampling);
+}
+
+// Indices, among the model's MoE layers, of those to record; their ids go into the header.
+std::vector<std::size_t> recorded_layers(const ForwardModel& model,
+                                         const TraceRequest& request,
+                                         TraceHeader& header) {
+  const std::vector<int> ids = model.moe_layer_ids();
+  const int end = request.end_layer < 0 ? std::numeric_limits<int>::max() : request.end_layer;
+  std::vector<std::size_t> layers;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i] < request.first_layer || ids[i] >= end) continue;
+    layers.push_back(i);
+    header.layer_ids.push_back(ids[i]);
+  }
+  if (ids.empty()) throw InputError(header.model + ": none of the layers run has a router");
+  if (layers.empty())
+    throw InputError(
+        fmt::format("{}: no MoE layer from layer {} on; of the layers run these have routers: {}",
+                    header.model, request.first_layer, fmt::join(ids, ", ")));
+  return layers;
+}
+
+std::vector<std::string> domain_names(const std::vector<DomainRequests>& texts) {
+  std::set<std::string> domains;
+  for (const DomainRequests& text : texts) domains.insert(text.domain);
+  if (domains.size() > std::numeric_limits<std::uint8_t>::max())
+    throw InputError(fmt::format("{} domains; a trace holds at most 255", domains.size()));
+  return {domains.begin(), domains.end()};
+}
+
+std::vector<WaitingRequest> cut_texts(const std::vector<DomainRequests>& texts,
+                                      const std::vector<std::string>& domains,
+                                      const TraceRequest& request) {
+  std::vector<WaitingRequest> waiting;
+  for (const DomainRequests& text : texts) {
+    const auto domain = static_cast<std::uint8_t>(
+        std::lower_bound(domains.begin(), domains.end(), text.domain) - domains.begin());
+    std::size_t left = request.tokens_per_domain > 0
+                           ? static_cast<std::size_t>(request.tokens_per_domain)
+                           : std::numeric_limits<std::size_t>::max();
+    for (const std::vector<std::int32_t>& tokens : text.requests) {
+      std::span<const std::int32_t> rest(tokens);
+      rest = rest.first(std::min(rest.size(), left));
+      left -= rest.size();
+      while (!rest.empty()) {
+        const std::size_t size =
+            std::min(rest.size(), static_cast<std::size_t>(request.chunk_tokens));
+        waiting.push_back({domain, rest.first(size)});
+        rest = rest.subspan(size);
+      }
+    }
+  }
+  return waiting;
 }
 
 }  // namespace
 
-std::vector<DomainText> read_texts(const std::string& path, int vocabulary) {
-  constexpr int kByteVocabulary = 256;
-  if (vocabulary != kByteVocabulary)
-    throw InputError(fmt::format(
-        "{}: texts are read as bytes, which needs a model with a vocabulary of {}, not {}", path,
-        kByteVocabulary, vocabulary));
-  if (!fs::exists(path)) throw InputError(fmt::format("{}: no such file or folder", path));
-  if (!fs::is_directory(path)) return {read_text(path)};
-  std::vector<fs::path> files;
-  for (const fs::directory_entry& entry : fs::directory_iterator(path))
-    if (entry.path().extension() == ".txt") files.push_back(entry.path());
-  if (files.empty()) throw InputError(fmt::format("{}: holds no <domain>.txt", path));
-  std::sort(files.begin(), files.end());
-  std::vector<DomainText> texts;
-  texts.reserve(files.size());
-  for (const fs::path& file : files) texts.push_back(read_text(file));
-  return texts;
+LoadOptions load_options(const TraceRequest& request) {
+  LoadOptions options;
+  if (request.generate_tokens == 0) options.end_layer = request.end_layer;
+  return options;
 }
 
-RoutingTrace trace_forward(const std::string& model_folder,
-                           const std::vector<DomainText>& texts,
-                           const TraceRequest& request) {
+ForwardTrace trace_forward(const ForwardModel& model,
+                           const std::string& name,
+                           const std::vector<DomainRequests>& texts,
+                           const TraceRequest& request,
+                           const TraceProgress& progress) {
   check_request(request);
-  const ForwardModel model(model_folder);
+  if (model.has_encoder() && request.prefill_chunk_tokens > 0)
+    throw InputError(
+        fmt::format("prefill_chunk_tokens is {}, but the encoder of {} reads a request at once",
+                    request.prefill_chunk_tokens, name));
   TraceColumns columns;
-  columns.header.model = model_name(model_folder);
+  columns.header.model = name;
   columns.header.experts = model.experts();
   columns.header.top_k = model.top_k();
-  columns.header.layer_ids = model.moe_layer_ids();
   columns.header.origin = "forward";
-  std::set<std::string> domains;
-  for (const DomainText& text : texts) domains.insert(text.domain);
-  if (domains.size() > std::numeric_limits<std::uint8_t>::max())
-    throw InputError(fmt::format("{} domains; a trace holds at most 255", domains.size()));
-  columns.header.domains.assign(domains.begin(), domains.end());
-  std::int32_t requests = 0;
-  for (const DomainText& text : texts) {
-    const auto domain =
-        static_cast<std::uint8_t>(std::distance(domains.begin(), domains.find(text.domain)));
-    std::span<const std::int32_t> left(text.tokens);
-    if (request.tokens_per_domain > 0)
-      left = left.first(std::min(left.size(), static_cast<std::size_t>(request.tokens_per_domain)));
-    while (!left.empty()) {
-      const std::size_t size =
-          std::min(left.size(), static_cast<std::size_t>(request.chunk_tokens));
-      trace_chunk(model, left.first(size), request, {columns, requests++, domain});
-      left = left.subspan(size);
-    }
-  }
-  return make_trace(std::move(columns));
+  columns.header.domains = domain_names(texts);
+  const std::vector<std::size_t> layers = recorded_layers(model, request, columns.header);
+  if (request.generate_tokens > 0 && !request.sampling.greedy)
+    columns.header.seed = request.sampling.seed;
+  BalanceLosses losses(layers.size(), static_cast<std::size_t>(model.experts()),
+                       static_cast<std::size_t>(model.top_k()));
+  TraceRun(model, request, layers, columns, losses)
+      .run(cut_texts(texts, columns.header.domains, request), progress);
+  return {make_trace(std::move(columns)), std::move(losses)};
+}
+
+ForwardTrace trace_forward(const std::string& model_folder,
+                           const std::vector<DomainRequests>& texts,
+                           const TraceRequest& request) {
+  check_request(request);
+  const ForwardModel model(model_folder, load_options(request));
+  return trace_forward(model, model_label(model_folder), texts, request);
 }
 
 }  // namespace moesim
