@@ -150,8 +150,8 @@ RopeParameters read_rope_of(ConfigReader& config,
     case RopeKind::longrope:
       read_longrope(config, *node, parameters);
       break;
-    case RopeKind::dynamic_ntk:
-      parameters.original_positions = original_positions(config, *node);
+    case RopeKind::dynamic_ntk:  // its class reads no original_max_position_embeddings
+      parameters.original_positions = static_cast<double>(config.size("max_position_embeddings"));
       [[fallthrough]];
     case RopeKind::linear:
       parameters.factor = node->at("factor").as_ratio(1, 1e6);
