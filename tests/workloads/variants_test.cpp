@@ -87,6 +87,28 @@ TEST_CASE("rope_theta changes the result and defaults to the class's own") {
   CHECK(same_bits(larger, newer));
 }
 
+TEST_CASE("OLMoE clamps queries and keys behind their norms, and values") {
+  // Norms of weight 0 make queries and keys 0: then each token mixes the values before it evenly,
+  // and a clamp at 1e-3 of queries and keys alone would change nothing.
+  const auto clamped = [](const nlohmann::json& bound, float norm, float value) {
+    return run_changed("olmoe", [&](LooseCheckpoint& c) {
+      c.config["clip_qkv"] = bound;
+      for (const std::string layer : {"0", "1"}) {
+        const std::string prefix = "model.layers." + layer + ".self_attn.";
+        for (const char* name : {"q_norm.weight", "k_norm.weight"})
+          c.set(prefix + name, {32}, std::vector<float>(32, norm));
+        if (value == 0)
+          c.set(prefix + "v_proj.weight", {32, 32}, std::vector<float>(32 * 32, 0.0F));
+      }
+    });
+  };
+  CHECK(same_bits(clamped(nullptr, 1, 1), clamped(1e6, 1, 1)));
+  // Normed queries and keys are about 1 and are cut at 0.25, those of a norm of 1e-3 are not.
+  CHECK(largest_difference(clamped(nullptr, 1, 1).logits, clamped(0.25, 1, 1).logits) > 1e-4);
+  CHECK(same_bits(clamped(nullptr, 1e-3F, 0), clamped(0.25, 1e-3F, 0)));
+  CHECK(largest_difference(clamped(nullptr, 0, 1).logits, clamped(1e-3, 0, 1).logits) > 1e-4);
+}
+
 TEST_CASE("attention biases of zero change nothing, others do") {
   const auto with_bias = [](float bias) {
     return run_changed("qwen3_moe", [bias](LooseCheckpoint& c) {

@@ -44,7 +44,7 @@ class GroupedQueryAttention : public Mixer {
     const HeadShape& shape = parameters_.shape;
     const Rows qkv(step.tokens, weights_.qkv->rows());
     linear(step.pool, x, *weights_.qkv, data_or_null(weights_.qkv_bias), qkv.view);
-    if (parameters_.clip > 0) clip(qkv.view);
+    if (parameters_.clip > 0 && !parameters_.clip_behind_norms) clip(qkv.view);
     if (weights_.selector) weights_.selector->select(step, x, {}, states);
     const Rows mixed(step.tokens, shape.heads * shape.value_dim);
     for (std::size_t i = 0; i < step.segments.size(); ++i) {
@@ -92,6 +92,9 @@ class GroupedQueryAttention : public Mixer {
                      std::int64_t position) const {
     const HeadShape& shape = parameters_.shape;
     norm_before(first, shape.heads, stride, weights_.query_norm);
+    if (parameters_.clip_behind_norms)
+      for (std::int64_t head = 0; head < shape.heads; ++head)
+        clip({first + head * stride, 1, shape.key_dim, shape.key_dim});
     const float scale =
         parameters_.query_scale ? scale_ * parameters_.query_scale(position) : scale_;
     for (std::int64_t head = 0; head < shape.heads; ++head) {
@@ -110,6 +113,7 @@ class GroupedQueryAttention : public Mixer {
     const std::int64_t width = shape.kv_heads * shape.key_dim;
     const std::int64_t value_width = shape.kv_heads * shape.value_dim;
     norm_before(keys, shape.kv_heads, shape.key_dim, weights_.key_norm);
+    if (parameters_.clip_behind_norms) clip({keys, 1, width + value_width, width + value_width});
     for (std::int64_t head = 0; head < shape.kv_heads; ++head)
       turn(table, keys + head * shape.key_dim, position, weights_.key_norm);
     std::copy_n(keys, width, cache.keys.data() + position * width);

@@ -22,14 +22,15 @@ struct GroupedQueryParameters {
   float norm_epsilon = 0;
   float norm_offset = 0;  // added to the norms' weights: 1 where checkpoints store w - 1
   bool qkv_bias = false, output_bias = false;
-  bool rotated = true;      // false: no positions in this layer (Llama 4's NoPE)
-  RopeParameters rope;      // rope.dims <= key_dim: the first dims of a head are rotated
-  double scale = 0;         // of the scores; 0 = 1 / sqrt(key_dim)
-  double value_scale = 1;   // MiMo-V2 multiplies values
-  double clip = 0;          // queries, keys and values are clamped to +- clip (DBRX, OLMo); 0 = not
-  std::int64_t window = 0;  // AttentionRules::window
-  std::int64_t chunk = 0;   // AttentionRules::chunk
-  bool sinks = false;       // <prefix>sinks [heads]
+  bool rotated = true;     // false: no positions in this layer (Llama 4's NoPE)
+  RopeParameters rope;     // rope.dims <= key_dim: the first dims of a head are rotated
+  double scale = 0;        // of the scores; 0 = 1 / sqrt(key_dim)
+  double value_scale = 1;  // MiMo-V2 multiplies values
+  double clip = 0;         // queries, keys and values are clamped to +- clip (DBRX, OLMo); 0 = not
+  bool clip_behind_norms = false;  // the clamp comes behind the norm of queries and keys (OLMoE)
+  std::int64_t window = 0;         // AttentionRules::window
+  std::int64_t chunk = 0;          // AttentionRules::chunk
+  bool sinks = false;              // <prefix>sinks [heads]
   bool output_gate = false;  // q_proj also makes a gate [heads][value_dim]: out *= sigmoid(gate);
                              // rows of each head: query, then gate (Qwen3-Next)
   // Multiplies the query at a position (Llama 4's temperature of NoPE layers); empty = 1.

@@ -90,14 +90,44 @@ TEST_CASE("Nemotron-3's experts work in the latent space, its router and shared 
   CHECK(largest_difference(block.output, expected) < 1e-4);
 }
 
+TEST_CASE("Nemotron-H's keys that its class does not read change nothing") {
+  const ForwardOutput golden = run_nemotron([](LooseCheckpoint&) {});
+  CHECK(same_bits(golden, run_nemotron([](LooseCheckpoint& c) {
+                    c.config["time_step_limit"] = {0.0, 0.1};
+                    c.config["attention_bias"] = true;  // and no tensor holds one
+                  })));
+}
+
+TEST_CASE("Nemotron-H's mlp_bias adds to the dense parts and the shared experts") {
+  const auto with_bias = [](float up, float down) {
+    return run_nemotron([&](LooseCheckpoint& c) {
+      c.config["mlp_bias"] = true;
+      for (const char* part : {"1.mixer.shared_experts.", "3.mixer.shared_experts.", "5.mixer."}) {
+        const std::string prefix = std::string("backbone.layers.") + part;
+        c.set(prefix + "up_proj.bias", {24}, std::vector<float>(24, up));
+        c.set(prefix + "down_proj.bias", {32}, std::vector<float>(32, down));
+      }
+    });
+  };
+  const ForwardOutput golden = run_nemotron([](LooseCheckpoint&) {}), moved = with_bias(0, 0.5F);
+  CHECK(same_bits(golden, with_bias(0, 0)));
+  CHECK(largest_difference(golden.logits, with_bias(0.5F, 0).logits) > 1e-3);
+  for (std::size_t i = 0; i < golden.routing[0].output.size(); ++i)
+    CHECK(moved.routing[0].output[i] == doctest::Approx(golden.routing[0].output[i] + 0.5));
+}
+
 TEST_CASE("Nemotron-H refuses by key what it cannot do") {
   CHECK(nemotron_error("hybrid_override_pattern", "MEXEM-").find("\"X\"") != std::string::npos);
   CHECK(nemotron_error("num_hidden_layers", 7).find("6 entries") != std::string::npos);
   CHECK(nemotron_error("hybrid_override_pattern", "MM*-M-").find("mixture") != std::string::npos);
   CHECK(nemotron_error("n_groups", 3).find("n_groups") != std::string::npos);
   CHECK(nemotron_error("mlp_hidden_act", "silu").find("mlp_hidden_act") != std::string::npos);
-  CHECK(nemotron_error("mlp_bias", true).find("mlp_bias") != std::string::npos);
-  CHECK(nemotron_error("time_step_limit", {0.0, 0.1}).find("time_step_limit") != std::string::npos);
+  LooseCheckpoint latent = latent_checkpoint();
+  latent.config["mlp_bias"] = true;
+  const test::TemporaryFolder folder;
+  latent.write(folder.path());
+  CHECK(input_error_of([&] { ForwardModel model(folder.path()); }).find("mlp_bias") !=
+        std::string::npos);
   CHECK(nemotron_error("mamba_n_heads", 4).find("mamba_n_heads") != std::string::npos);
 }
 

@@ -14,7 +14,7 @@ namespace {
 MoeParameters read_moe(ConfigReader& config, std::int64_t hidden) {
   MoeParameters moe = read_deepseek_moe(config, hidden, {.shared = 2, .renormalise = false});
   moe.router = Catalog<Router>::instance().at("softmax_grouped_max", "router");
-  config.only("norm_topk_prob", false);
+  config.ignore("norm_topk_prob");  // the class stores it and never divides
   config.only("mlp_bias", false);
   moe.routing.renormalise = false;
   const auto method = config.find("topk_method");

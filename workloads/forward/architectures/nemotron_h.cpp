@@ -25,6 +25,7 @@ struct NemotronH {
   MoeParameters moe;
   std::int64_t latent = 0;  // 0 = experts work on the hidden state
   std::int64_t dense_width = 0;
+  bool mlp_bias = false;  // of dense parts and the shared expert, not of routed experts
 };
 
 // hybrid_override_pattern's letters.
@@ -78,16 +79,6 @@ std::vector<Kind> read_kinds(ConfigReader& config) {
   return kinds;
 }
 
-// time_step_limit clamps dt in the GPU kernels only; the hub's own loop clamps at time_step_min.
-void check_step_limit(ConfigReader& config, double least_step) {
-  const auto limit = config.find("time_step_limit");
-  if (!limit) return;
-  const std::vector<JsonNode> ends = limit->items();
-  if (ends.size() != 2 || ends[0].as_number() > least_step ||
-      (!ends[1].is_string() && !ends[1].is_null() && ends[1].as_number() < 1e3))
-    limit->fail("is not implemented; leave it out or let it allow every dt");
-}
-
 Mamba2Parameters read_mamba(ConfigReader& config, const DecoderFrame& frame) {
   Mamba2Parameters mamba;
   mamba.hidden = frame.hidden;
@@ -99,16 +90,17 @@ Mamba2Parameters read_mamba(ConfigReader& config, const DecoderFrame& frame) {
   mamba.bias = config.flag_or("use_bias", false);
   mamba.convolution_bias = config.flag_or("use_conv_bias", true);
   mamba.norm_epsilon = frame.norm_epsilon;
-  const double least_step = config.number_or("time_step_min", 0.001);
-  mamba.least_step = static_cast<float>(least_step);
-  check_step_limit(config, least_step);
+  mamba.least_step = static_cast<float>(config.number_or("time_step_min", 0.001));
   config.only("mamba_hidden_act", "silu");
   if (mamba.heads % mamba.groups != 0)
     config.fail(config.find("n_groups") ? "n_groups" : "mamba_num_heads",
                 fmt::format("{} groups do not divide the {} heads", mamba.groups, mamba.heads));
-  for (const char* key : {"chunk_size", "expand", "mamba_proj_bias", "mamba_ssm_cache_dtype",
-                          "time_step_floor", "time_step_max", "use_mamba_kernels"})
-    config.ignore(key);  // how it is computed or begun, not what
+  // How it is computed or begun, not what. The class's own loop clamps dt at time_step_min alone;
+  // time_step_limit goes to GPU kernels, and no published model has one that cuts.
+  for (const char* key :
+       {"chunk_size", "expand", "mamba_proj_bias", "mamba_ssm_cache_dtype", "time_step_floor",
+        "time_step_limit", "time_step_max", "use_mamba_kernels"})
+    config.ignore(key);
   return mamba;
 }
 
@@ -152,7 +144,6 @@ MoeParameters read_moe(ConfigReader& config, std::int64_t hidden) {
   moe.routing.scale = config.number_or("routed_scaling_factor", 1.0);
   check_experts(config, "n_routed_experts", moe);
   read_groups(config, 2, moe);
-  config.only("mlp_bias", false);
   // The hub's class has one shared network of moe_shared_expert_intermediate_size, whatever the
   // count says.
   for (const char* key : {"n_shared_experts", "moe_shared_expert_overlap"}) config.ignore(key);
@@ -186,7 +177,7 @@ std::unique_ptr<FeedForward> load_mixture(const NemotronH& model,
     loaded.experts.push_back(load_network(weights, fmt::format("{}experts.{}.", prefix, expert), {},
                                           {inside, moe.width, moe.activation, false}));
   loaded.shared = load_network(weights, prefix + "shared_experts.", {},
-                               {moe.hidden, moe.shared_width, moe.activation, false});
+                               {moe.hidden, moe.shared_width, moe.activation, model.mlp_bias});
   if (model.latent > 0) {
     loaded.latent_down = weights.matrix(prefix + "fc1_latent_proj.weight", inside, moe.hidden);
     loaded.latent_up = weights.matrix(prefix + "fc2_latent_proj.weight", moe.hidden, inside);
@@ -204,12 +195,17 @@ std::unique_ptr<DecoderLayer> load_layer(const NemotronH& model,
   ResidualParts parts;
   parts.mixer_norm = parts.ffn_norm = norm;
   if (kind == Kind::mamba) parts.mixer = load_mamba2(model.mamba, weights, mixer);
-  if (kind == Kind::attention)
-    parts.mixer = load_grouped_query(model.attention, nullptr, weights, mixer);
+  if (kind == Kind::attention) {
+    // The authors' own code has the biases that attention_bias asks for; the hub's class has none.
+    GroupedQueryParameters attention = model.attention;
+    if (!weights.has(mixer + "q_proj.bias")) attention.qkv_bias = attention.output_bias = false;
+    parts.mixer = load_grouped_query(attention, nullptr, weights, mixer);
+  }
   if (kind == Kind::mixture) parts.ffn = load_mixture(model, weights, mixer);
   if (kind == Kind::dense)
     parts.ffn = make_dense(load_network(
-        weights, mixer, {}, {model.frame.hidden, model.dense_width, model.moe.activation, false}));
+        weights, mixer, {},
+        {model.frame.hidden, model.dense_width, model.moe.activation, model.mlp_bias}));
   return make_residual_layer(std::move(parts));
 }
 
@@ -221,6 +217,9 @@ DecoderLoader read_nemotron_h(ConfigReader& config) {
   model.attention = read_attention(config, model.frame.hidden);
   model.moe = read_moe(config, model.frame.hidden);
   model.latent = config.size_or("moe_latent_size", 0);
+  model.mlp_bias = config.flag_or("mlp_bias", false);
+  if (model.mlp_bias && model.latent > 0)
+    config.fail("mlp_bias", "is not implemented together with moe_latent_size");
   model.dense_width = config.size_or("intermediate_size", 21504);
   for (const char* key :
        {"norm_eps", "num_logits_to_keep", "rescale_prenorm_residual", "residual_in_fp32",

@@ -14,7 +14,11 @@ DecoderLoader read_olmoe(ConfigReader& config) {
   GroupedQueryParameters attention = read_grouped_query(config, frame.hidden, 1e4);
   attention.norm = QueryKeyNorm::whole;
   attention.norm_epsilon = frame.norm_epsilon;
-  config.only("clip_qkv", nullptr);  // the class clamps behind the norms; no published model does
+  if (const auto clip = config.find("clip_qkv")) {
+    attention.clip = clip->as_number();
+    if (attention.clip <= 0) clip->fail("clamps queries, keys and values and must be above 0");
+    attention.clip_behind_norms = true;
+  }
   config.only("qk_norm", "full");
   MoeParameters moe;
   moe.hidden = frame.hidden;
