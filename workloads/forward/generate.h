@@ -13,12 +13,13 @@
 namespace moesim {
 
 struct GenerateOptions {
-  int tokens = 64;                  // at most
-  Sampling sampling;                // see there
-  std::vector<std::int32_t> stops;  // ids behind which generation ends; each is part of the result
-  int threads = 0;                  // 0 = all cores; the result is the same
-  std::function<void(std::int32_t)>
-      on_token;  // called with each token as it is chosen; may be none
+  int tokens = 64;         // at most
+  Sampling sampling = {};  // see there
+  // Ids behind which generation ends; the one that ends it is part of the result.
+  std::vector<std::int32_t> stops = {};
+  int threads = 0;  // 0 = all cores; the result is the same
+  // Called with each token as it is chosen; may be none.
+  std::function<void(std::int32_t)> on_token = {};
 };
 
 // The tokens that follow the prompt. An encoder-decoder model reads the prompt with its encoder and

@@ -25,7 +25,7 @@ struct TraceRequest {
   int batch = 1;
   int decode_tokens = 0;    // the last tokens of each request are fed one by one (phase decode)
   int generate_tokens = 0;  // then so many are generated and fed back (phase decode)
-  Sampling sampling;        // of generated tokens; each request draws from a generator of its own
+  Sampling sampling = {};   // of generated tokens; each request draws from a generator of its own
   // Only MoE layers among transformer layers first .. end are recorded (end -1 = all).
   int first_layer = 0, end_layer = -1;
   int threads = 0;  // 0 = all cores; the trace is the same
