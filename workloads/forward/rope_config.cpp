@@ -30,12 +30,16 @@ Yarn read_yarn(ConfigReader& config, const JsonNode& node) {
   return yarn;
 }
 
-// Positions the model was trained on: of the object, else of the configuration.
-double original_positions(ConfigReader& config, const JsonNode& node) {
+// The length behind which LongRoPE's long factors begin, where a key says so: the configuration's
+// own, else one inside the object if the class reads that: transformers 5 (rope_parameters) and
+// Phi-3.5-MoE (short_mscale) do, v4.57.1's other classes do not.
+std::optional<double> longrope_positions(ConfigReader& config, const JsonNode& node) {
   const char* key = "original_max_position_embeddings";
-  if (const auto value = node.find(key)) return static_cast<double>(value->as_int(1, 1LL << 31));
-  if (const auto value = config.find(key)) return static_cast<double>(value->as_int(1, 1LL << 31));
-  return static_cast<double>(config.size("max_position_embeddings"));
+  auto value = config.find(key);
+  if (!value && (config.find("rope_parameters") || node.find("short_mscale")))
+    value = node.find(key);
+  if (!value) return {};
+  return static_cast<double>(value->as_int(1, 1LL << 31));
 }
 
 std::vector<double> read_factors(const JsonNode& node, const char* key, std::int64_t dims) {
@@ -57,12 +61,10 @@ std::vector<double> read_factors(const JsonNode& node, const char* key, std::int
 void read_longrope(ConfigReader& config, const JsonNode& node, RopeParameters& parameters) {
   parameters.short_factors = read_factors(node, "short_factor", parameters.dims);
   parameters.long_factors = read_factors(node, "long_factor", parameters.dims);
-  parameters.original_positions = original_positions(config, node);
-  double factor = number_or(node, "factor", 1);
-  if (config.find("original_max_position_embeddings") ||
-      node.find("original_max_position_embeddings"))
-    factor =
-        static_cast<double>(config.size("max_position_embeddings")) / parameters.original_positions;
+  const auto longest = static_cast<double>(config.size("max_position_embeddings"));
+  const auto original = longrope_positions(config, node);
+  parameters.original_positions = original.value_or(longest);
+  const double factor = original ? longest / *original : number_or(node, "factor", 1);
   double amplitude = 1;
   if (factor > 1)
     amplitude = std::sqrt(1 + std::log(factor) / std::log(parameters.original_positions));

@@ -123,6 +123,15 @@ TEST_CASE("longrope has a list of factors for short calls and one for long ones"
   // The amplitude: sqrt(1 + ln(64 / 16) / ln 16) = sqrt(1.5).
   check_turning(read(config, 4), 16, {{1, 0.005}, std::sqrt(1.5)});
   check_turning(read(config, 4), 17, {{0.25, 0.002}, std::sqrt(1.5)});
+  // Without that key the short list holds up to max_position_embeddings, whatever the object says;
+  // rope_parameters (transformers 5) is listened to. sqrt(1 + ln 4 / ln 64) = sqrt(4 / 3).
+  json inside = config;
+  inside.erase("original_max_position_embeddings");
+  inside["rope_scaling"].update({{"original_max_position_embeddings", 16}, {"factor", 4.0}});
+  check_turning(read(inside, 4), 64, {{1, 0.005}, std::sqrt(4.0 / 3)});
+  check_turning(read(inside, 4), 65, {{0.25, 0.002}, std::sqrt(4.0 / 3)});
+  inside["rope_parameters"] = inside["rope_scaling"];
+  check_turning(read(inside, 4), 17, {{0.25, 0.002}, std::sqrt(1.5)});
   config["rope_scaling"]["attention_factor"] = 1.25;
   check_turning(read(config, 4), 17, {{0.25, 0.002}, 1.25});
   config["rope_scaling"]["short_mscale"] = 1.1;
