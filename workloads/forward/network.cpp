@@ -49,14 +49,24 @@ void activate_gated(const Activation& activation, float* gate, std::int64_t widt
   }
 }
 
-void activate_plain(ActivationKind kind, float* row, std::int64_t width) {
-  for (std::int64_t i = 0; i < width; ++i) {
-    const float positive = std::max(row[i], 0.0F);
-    if (kind == ActivationKind::gelu)
-      row[i] = gelu_erf(row[i]);
-    else
-      row[i] = kind == ActivationKind::relu_squared ? positive * positive : positive;
+float activate_plain(ActivationKind kind, float x) {
+  const float positive = std::max(x, 0.0F);
+  switch (kind) {
+    case ActivationKind::gelu:
+      return gelu_erf(x);
+    case ActivationKind::gelu_tanh:
+      return gelu_tanh(x);
+    case ActivationKind::silu:
+      return x / (1.0F + std::exp(-x));
+    case ActivationKind::relu_squared:
+      return positive * positive;
+    default:
+      return positive;
   }
+}
+
+void activate_plain(ActivationKind kind, float* row, std::int64_t width) {
+  for (std::int64_t i = 0; i < width; ++i) row[i] = activate_plain(kind, row[i]);
 }
 
 std::int64_t width_of(const Network& network) { return network.down->columns(); }

@@ -13,9 +13,18 @@ namespace moesim {
 //   silu_gated     silu(gate) * up                                 most models
 //   gelu_gated     gelu_tanh(gate) * up
 //   clamped_gated  gate <= limit, |up| <= limit, (up + 1) * gate * sigmoid(1.702 gate)    gpt-oss
-//   relu, relu_squared, gelu     not gated: Switch, Nemotron-H, DeepSeek's ViT-like parts
+//   relu, relu_squared, gelu, gelu_tanh, silu     not gated: Switch, Nemotron-H
 // silu_gated clamps first where limit > 0: gate <= limit, |up| <= limit (DeepSeek-V4).
-enum class ActivationKind { silu_gated, gelu_gated, clamped_gated, relu, relu_squared, gelu };
+enum class ActivationKind {
+  silu_gated,
+  gelu_gated,
+  clamped_gated,
+  relu,
+  relu_squared,
+  gelu,
+  gelu_tanh,
+  silu
+};
 struct Activation {
   ActivationKind kind = ActivationKind::silu_gated;
   bool interleaved = false;  // rows of `up` alternate gate, up, instead of gate first

@@ -217,5 +217,31 @@ TEST_CASE("T5's buckets are exact near, logarithmic far, and one behind the fart
   CHECK(relative_bucket(both, 4000) == 31);
 }
 
+TEST_CASE("Switch's dense_act_fn may be any of the plain activations") {
+  const auto logits_of = [](const char* name, float stretch) {
+    LooseCheckpoint checkpoint("switch_transformers");
+    checkpoint.config["dense_act_fn"] = name;
+    for (const auto& [tensor, stored] : LooseCheckpoint(checkpoint).tensors) {
+      const bool up = tensor.ends_with("wi.weight");
+      if (!up && !tensor.ends_with("wo.weight")) continue;
+      std::vector<float> values = checkpoint.values(tensor);
+      for (float& value : values) value *= up ? stretch : 1 / stretch;
+      checkpoint.set(tensor, stored.shape, values);
+    }
+    const test::TemporaryFolder folder;
+    checkpoint.write(folder.path());
+    return run_pair(ForwardModel(folder.path()), {5, 9, 33, 2, 60}, {0, 7, 41}).decoder.logits;
+  };
+  const std::vector<float> exact = logits_of("gelu", 1);
+  // The approximations of gelu: by tanh, and x sigmoid(1.702 x) (arXiv 1606.08415).
+  const double by_tanh = largest_difference(exact, logits_of("gelu_new", 1));
+  const double by_sigmoid = largest_difference(exact, logits_of("silu", 1.702F));
+  CHECK(by_tanh > 0);
+  CHECK(by_tanh < by_sigmoid);
+  CHECK(by_sigmoid < largest_difference(exact, logits_of("relu", 1)));
+  CHECK(logits_of("gelu_pytorch_tanh", 1) == logits_of("gelu_new", 1));
+  CHECK(logits_of("swish", 1) == logits_of("silu", 1));
+}
+
 }  // namespace
 }  // namespace moesim

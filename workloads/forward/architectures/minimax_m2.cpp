@@ -16,13 +16,18 @@ namespace {
 
 GroupedQueryParameters read_attention(ConfigReader& config, const DecoderFrame& frame) {
   constexpr double kTheta = 5e6;
-  GroupedQueryParameters attention =
-      read_grouped_query(config, frame.hidden, kTheta, {.kv_heads = 8, .head_dim = 128});
-  const std::int64_t dims = config.size_or("rotary_dim", attention.rope.dims);
+  constexpr std::int64_t kHeadDim = 128;
+  // rotary_dim is known first: lists of factors are as long as it asks.
+  const std::int64_t dims = config.size_or("rotary_dim", 0);
+  const auto head_dim = static_cast<double>(config.size_or("head_dim", kHeadDim));
+  // Half a dimension more: the product of share and head size is cut to whole dimensions.
+  const double share = dims == 0 ? 1 : std::min(1.0, (static_cast<double>(dims) + 0.5) / head_dim);
+  GroupedQueryParameters attention = read_grouped_query(
+      config, frame.hidden, kTheta, {.kv_heads = 8, .head_dim = kHeadDim, .rotated_share = share});
   if (dims > attention.shape.key_dim || dims % 2 != 0)
     config.fail("rotary_dim", fmt::format("{} must be even and at most the head size {}", dims,
                                           attention.shape.key_dim));
-  attention.rope = read_rope(config, dims, kTheta);
+  if (dims > 0) attention.rope = read_rope(config, dims, kTheta);
   if (config.flag_or("use_qk_norm", true)) attention.norm = QueryKeyNorm::whole;
   config.only("qk_norm_type", "per_layer");
   attention.norm_epsilon = frame.norm_epsilon;

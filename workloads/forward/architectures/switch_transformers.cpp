@@ -66,11 +66,18 @@ void read_attention(ConfigReader& config, SwitchParameters& parameters) {
                             parameters.buckets.buckets, kLongest));
 }
 
+ActivationKind activation_named(const JsonNode& name) {
+  const std::string chosen = name.as_choice(
+      {"relu", "gelu", "gelu_new", "gelu_pytorch_tanh", "silu", "swish"}, "implemented activation");
+  if (chosen == "relu") return ActivationKind::relu;
+  if (chosen == "gelu") return ActivationKind::gelu;
+  return chosen.starts_with("gelu") ? ActivationKind::gelu_tanh : ActivationKind::silu;
+}
+
 void read_moe(ConfigReader& config, SwitchParameters& parameters) {
-  const auto name = config.find("dense_act_fn");
-  const std::string chosen =
-      name ? name->as_choice({"relu", "gelu"}, "implemented activation") : "relu";
-  parameters.activation.kind = chosen == "relu" ? ActivationKind::relu : ActivationKind::gelu;
+  parameters.activation.kind = ActivationKind::relu;
+  if (const auto name = config.find("dense_act_fn"))
+    parameters.activation.kind = activation_named(*name);
   config.only("is_gated_act", false);
   config.only("feed_forward_proj", "relu");
   parameters.dense_width = config.size_or("d_ff", 2048);
