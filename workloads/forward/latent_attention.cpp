@@ -161,7 +161,8 @@ LatentParameters read_latent(ConfigReader& config, std::int64_t hidden) {
   parameters.heads = config.size("num_attention_heads");
   // Every head has its own key: the hub's class would repeat keys otherwise, which no model does.
   config.only("num_key_value_heads", parameters.heads);
-  parameters.query_rank = config.size_or("q_lora_rank", 0);
+  const std::int64_t of_class = config.is_null("q_lora_rank") ? 0 : 1536;
+  parameters.query_rank = config.size_or("q_lora_rank", of_class);
   parameters.key_value_rank = config.size("kv_lora_rank");
   parameters.plain_dim = config.size("qk_nope_head_dim");
   parameters.rotated_dim = config.size("qk_rope_head_dim");

@@ -26,8 +26,9 @@ struct LatentParameters {
   RopeParameters rope;
 };
 
-// num_attention_heads, q_lora_rank (null: none), kv_lora_rank, qk_nope_head_dim, qk_rope_head_dim,
-// v_head_dim, attention_bias, rope_interleave and the rope keys.
+// num_attention_heads, q_lora_rank (null: none; absent: the classes' 1536), kv_lora_rank,
+// qk_nope_head_dim, qk_rope_head_dim, v_head_dim, attention_bias, rope_interleave and the rope
+// keys.
 LatentParameters read_latent(ConfigReader& config, std::int64_t hidden);
 
 // Tensors <prefix>q_proj or q_a_proj, q_a_layernorm, q_b_proj; kv_a_proj_with_mqa, kv_a_layernorm,

@@ -35,6 +35,7 @@ DecoderLoader read_deepseek_v2(ConfigReader& config) {
   const DecoderFrame frame = read_frame(config, 1e-6);
   LatentParameters attention = read_latent(config, frame.hidden);
   attention.yarn_scales_scores = false;
+  config.only("rope_interleave", true);  // neighbours always, whatever a key says
   const MoeParameters moe = read_moe(config, frame.hidden);
   const std::int64_t dense_layers = read_leading_dense(config, frame.layers);
   const std::int64_t dense_width =
