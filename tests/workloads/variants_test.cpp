@@ -72,6 +72,19 @@ TEST_CASE("head_dim absent means hidden_size / heads") {
   CHECK(same_bits(given, absent));
 }
 
+TEST_CASE("experts may be counted under either key, and top-k defaults to the class's own") {
+  const auto base = run_changed("qwen3_moe", [](LooseCheckpoint&) {});
+  const auto newer = run_changed("qwen3_moe", [](LooseCheckpoint& c) {
+    c.config.erase("num_experts");
+    c.config["num_local_experts"] = 16;
+  });
+  CHECK(same_bits(base, newer));
+  // Mixtral's golden model has the class's 2.
+  const auto absent =
+      run_changed("mixtral", [](LooseCheckpoint& c) { c.config.erase("num_experts_per_tok"); });
+  CHECK(same_bits(run_changed("mixtral", [](LooseCheckpoint&) {}), absent));
+}
+
 TEST_CASE("rope_theta changes the result and defaults to the class's own") {
   const auto base = run_changed("qwen3_moe", [](LooseCheckpoint&) {});
   const auto absent =

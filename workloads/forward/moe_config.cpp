@@ -34,6 +34,10 @@ std::vector<bool> read_sparse_layers(ConfigReader& config, std::int64_t layers) 
   return is_moe;
 }
 
+std::string experts_key(ConfigReader& config) {
+  return config.find("num_local_experts") ? "num_local_experts" : "num_experts";
+}
+
 void read_groups(ConfigReader& config,
                  std::int64_t scored,
                  MoeParameters& moe,

@@ -1,6 +1,7 @@
 // What several architectures read alike about their mixtures of experts.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "workloads/forward/moe.h"
@@ -10,6 +11,10 @@ namespace moesim {
 // By layer, whether it is a mixture: layer l is one when (l + 1) is a multiple of
 // decoder_sparse_step and l is not listed in mlp_only_layers (Qwen).
 std::vector<bool> read_sparse_layers(ConfigReader& config, std::int64_t layers);
+
+// num_experts or num_local_experts, whichever the configuration has: transformers 5 takes and
+// writes either for most classes.
+std::string experts_key(ConfigReader& config);
 
 // What a class takes for DeepSeek's keys that are absent; null counts as none or 1.
 struct DeepseekDefaults {

@@ -54,11 +54,12 @@ QwenHybrid read_qwen_hybrid(ConfigReader& config) {
   model.delta = read_gated_delta(config, model.frame.hidden, model.frame.norm_epsilon);
   MoeParameters& moe = model.moe;
   moe.hidden = model.frame.hidden;
-  moe.experts = config.size("num_experts");
-  moe.top_k = config.size("num_experts_per_tok");
+  const std::string key = experts_key(config);
+  moe.experts = config.size(key);
+  moe.top_k = config.size_or("num_experts_per_tok", 10);
   moe.width = config.size_or("moe_intermediate_size", 512);
   moe.shared_width = config.size_or("shared_expert_intermediate_size", 512, 0);
-  check_experts(config, "num_experts", moe);
+  check_experts(config, key, moe);
   config.only("use_sliding_window", false);
   config.ignore("quantization_config");  // the tensors say how they are stored
   return model;

@@ -43,7 +43,7 @@ DecoderLoader read_granitemoe(ConfigReader& config) {
   MoeParameters moe;
   moe.hidden = frame.hidden;
   moe.experts = config.size("num_local_experts");
-  moe.top_k = config.size("num_experts_per_tok");
+  moe.top_k = config.size_or("num_experts_per_tok", 2);
   moe.width = config.size("intermediate_size");
   moe.router = Catalog<Router>::instance().at("topk_softmax", "router");
   check_experts(config, "num_local_experts", moe);

@@ -52,7 +52,7 @@ DecoderLoader read_minimax_m2(ConfigReader& config) {
   MoeParameters moe;
   moe.hidden = frame.hidden;
   moe.experts = config.size("num_local_experts");
-  moe.top_k = config.size("num_experts_per_tok");
+  moe.top_k = config.size_or("num_experts_per_tok", 8);
   moe.width = config.size("intermediate_size");
   moe.router = Catalog<Router>::instance().at("sigmoid", "router");
   check_experts(config, "num_local_experts", moe);

@@ -22,11 +22,12 @@ DecoderLoader read_olmoe(ConfigReader& config) {
   config.only("qk_norm", "full");
   MoeParameters moe;
   moe.hidden = frame.hidden;
-  moe.experts = config.size("num_experts");
-  moe.top_k = config.size("num_experts_per_tok");
+  const std::string key = experts_key(config);
+  moe.experts = config.size(key);
+  moe.top_k = config.size_or("num_experts_per_tok", 8);
   moe.width = config.size("intermediate_size");
   moe.router = read_softmax_router(config, false);
-  check_experts(config, "num_experts", moe);
+  check_experts(config, key, moe);
   return [=](const Checkpoint& weights) {
     const auto rope = std::make_shared<Rope>(attention.rope);
     Decoder decoder = load_residual_frame(

@@ -37,11 +37,12 @@ DecoderLoader read_qwen3_moe(ConfigReader& config) {
   config.only("shared_expert_intermediate_size", 0);
   MoeParameters moe;
   moe.hidden = frame.hidden;
-  moe.experts = config.size("num_experts");
-  moe.top_k = config.size("num_experts_per_tok");
+  const std::string key = experts_key(config);
+  moe.experts = config.size(key);
+  moe.top_k = config.size_or("num_experts_per_tok", 8);
   moe.width = config.size("moe_intermediate_size");
   moe.router = read_softmax_router(config, false);
-  check_experts(config, "num_experts", moe);
+  check_experts(config, key, moe);
   const std::vector<bool> is_moe = read_sparse_layers(config, frame.layers);
   const bool all_moe = std::find(is_moe.begin(), is_moe.end(), false) == is_moe.end();
   const std::int64_t dense_width =
