@@ -6,9 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <memory>
 #include <numeric>
-#include <utility>
 
 #include "sim/core/error.h"
 #include "sim/core/random.h"
@@ -17,32 +15,25 @@
 namespace moesim {
 namespace {
 
-struct Loaded {
-  int first = 0, end = 0;
-  std::unique_ptr<ForwardModel> model;
-};
-
-Loaded load(const std::string& path, int first, int end, std::uint64_t seed) {
-  const LoadOptions options{.first_layer = first, .end_layer = end, .random_seed = seed};
-  return {first, end, std::make_unique<ForwardModel>(path, options)};
+ForwardModel load(const std::string& path, int first, int end, std::uint64_t seed) {
+  return ForwardModel(path, {.first_layer = first, .end_layer = end, .random_seed = seed});
 }
 
-// Published models begin with at most three dense layers, and their patterns repeat after few.
-Loaded load_mixed_pair(const std::string& path, std::uint64_t seed) {
-  Loaded routed;
+// The first layer of the pair to run. Published models begin with at most three dense layers, and
+// their patterns repeat after few.
+int choose_pair(const std::string& path, std::uint64_t seed) {
+  int routed = 0;
   for (const int first : {2, 0, 1, 3, 4, 5}) {
-    Loaded pair;
+    std::size_t routers = 0;
     try {
-      pair = load(path, first, first + 2, seed);
+      routers = load(path, first, first + 2, seed).moe_layer_ids().size();
     } catch (const InputError&) {
       if (first == 0) throw;  // not for the range, if the model has two layers
-      continue;
     }
-    const std::size_t routers = pair.model->moe_layer_ids().size();
-    if (routers == 1) return pair;
-    if (routers == 2 && routed.model == nullptr) routed = std::move(pair);
+    if (routers == 1) return first;
+    if (routers == 2 && first == 2) routed = first;
   }
-  return routed.model == nullptr ? load(path, 0, 2, seed) : std::move(routed);
+  return routed;
 }
 
 RandomLayerLoad load_of(const LayerRouting& routing, int experts) {
@@ -70,17 +61,15 @@ void add_loads(const ForwardOutput& output, int experts, std::vector<RandomLayer
 RandomRun run_random(const std::string& path, const RandomRunRequest& request) {
   if (request.tokens < 1)
     throw InputError(fmt::format("tokens is {}; it must be 1 or more", request.tokens));
-  const Loaded loaded = request.end_layer < 0
-                            ? load_mixed_pair(path, request.seed)
-                            : load(path, request.first_layer, request.end_layer, request.seed);
-  const ForwardModel& model = *loaded.model;
+  const bool choose = request.end_layer < 0;
+  RandomRun run;
+  run.first_layer = choose ? choose_pair(path, request.seed) : request.first_layer;
+  run.end_layer = choose ? run.first_layer + 2 : request.end_layer;
+  const ForwardModel model = load(path, run.first_layer, run.end_layer, request.seed);
   Random random = Random::named(request.seed, "tokens");
   std::vector<std::int32_t> tokens(static_cast<std::size_t>(request.tokens));
   for (std::int32_t& token : tokens)
     token = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(model.vocabulary())));
-  RandomRun run;
-  run.first_layer = loaded.first;
-  run.end_layer = loaded.end;
   run.experts = model.experts();
   run.top_k = model.top_k();
   const auto cache = model.new_cache();

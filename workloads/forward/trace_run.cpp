@@ -43,7 +43,9 @@ TraceRun::TraceRun(const ForwardModel& model,
       top_k_(static_cast<std::size_t>(model.top_k())) {}
 
 TraceRun::OpenRequest TraceRun::open(std::int32_t number, const WaitingRequest& waiting) const {
-  OpenRequest request(number, sampling_random(request_.sampling, number));
+  OpenRequest request;
+  request.number = number;
+  request.random = sampling_random(request_.sampling, number);
   request.domain = waiting.domain;
   request.cache = model_.new_cache();
   request.to_generate = request_.generate_tokens;

@@ -31,9 +31,8 @@ class TraceRun {
 
  private:
   struct OpenRequest {
-    OpenRequest(std::int32_t number_, Random random_) : number(number_), random(random_) {}
-    std::int32_t number;
-    Random random;
+    std::int32_t number = 0;
+    Random random = Random(0);
     std::uint8_t domain = 0;
     std::shared_ptr<ForwardModel::Cache> cache;  // gone when the request is done
     std::span<const std::int32_t> encoded;       // what an encoder still has to read
