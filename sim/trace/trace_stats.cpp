@@ -70,18 +70,31 @@ void set_loads(LayerTraceStats& stats, const std::vector<Load>& labelled) {
   stats.phases = phase_overlap(by_phase[0], by_phase[1]);
 }
 
-void set_pairs(LayerTraceStats& stats,
-               const RoutingTrace& trace,
-               const PairRows& rows,
-               std::size_t layer) {
-  if (layer + 1 < trace.moe_layers()) {
-    const PairStats next_layer = pair_stats(trace, rows.itself, layer, layer + 1);
-    stats.next_layer = next_layer.covered;
-    stats.next_layer_hottest = next_layer.hottest;
+void set_pairs(LayerTraceStats& stats, const LayerPairs& pairs) {
+  stats.next_layer = pairs.next_layer.covered;
+  stats.next_layer_hottest = pairs.next_layer.hottest;
+  stats.next_token = pairs.next_token.covered;
+  stats.next_token_hottest = pairs.next_token.hottest;
+}
+
+// Statistics of the layers from `first` on that are counted together.
+void set_layers(TraceStats& stats,
+                const PairSource& source,
+                const TraceCounts& counts,
+                std::size_t first) {
+  const std::size_t end = std::min(stats.layers.size(), first + layers_at_once(source.trace));
+  std::vector<Load> loads;
+  loads.reserve(end - first);
+  for (std::size_t layer = first; layer < end; ++layer) {
+    LayerTraceStats& into = stats.layers[layer];
+    into.layer = source.trace.header.layer_ids[layer];
+    set_loads(into, counts.loads[layer]);
+    into.same_first_expert = same_first(counts.first_choices[layer]);
+    loads.push_back(into.all.load);
   }
-  const PairStats next_token = pair_stats(trace, rows.neighbours, layer, layer);
-  stats.next_token = next_token.covered;
-  stats.next_token_hottest = next_token.hottest;
+  const std::vector<LayerPairs> pairs = pair_stats(source, first, loads);
+  for (std::size_t layer = first; layer < end; ++layer)
+    set_pairs(stats.layers[layer], pairs[layer - first]);
 }
 
 // The `count` busiest experts; of equal loads the lower id is the busier.
@@ -178,17 +191,13 @@ TraceStats trace_stats(const RoutingTrace& trace, int threads) {
   const std::vector<std::uint32_t> next = next_rows(trace, requests);
   const TraceCounts counts = count_trace(trace, next, threads);
 
-  const PairRows rows = sampled_pairs(trace, next);
+  const std::vector<std::uint32_t> rows = sampled_rows(trace);
   stats.layers.resize(trace.moe_layers());
-  std::atomic<std::size_t> next_layer{0};
+  const std::size_t group = layers_at_once(trace);
+  std::atomic<std::size_t> next_group{0};
   const auto work = [&] {
-    for (std::size_t layer = next_layer++; layer < stats.layers.size(); layer = next_layer++) {
-      LayerTraceStats& into = stats.layers[layer];
-      into.layer = trace.header.layer_ids[layer];
-      set_loads(into, counts.loads[layer]);
-      set_pairs(into, trace, rows, layer);
-      into.same_first_expert = same_first(counts.first_choices[layer]);
-    }
+    for (std::size_t first; (first = group * next_group++) < stats.layers.size();)
+      set_layers(stats, {trace, rows, next}, counts, first);
   };
   std::vector<std::thread> pool;
   for (int i = 1; i < threads; ++i) pool.emplace_back(work);

@@ -4,15 +4,12 @@
 #include <cstdint>
 #include <limits>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include "sim/trace/request_rows.h"
 #include "sim/trace/trace_stats.h"
 
 namespace moesim {
-
-using RowPair = std::pair<std::uint32_t, std::uint32_t>;
 
 // For every row the row of the request's next position, kNoRow where there is none.
 inline constexpr std::uint32_t kNoRow = std::numeric_limits<std::uint32_t>::max();
@@ -34,18 +31,24 @@ TraceCounts count_trace(const RoutingTrace& trace,
                         std::span<const std::uint32_t> next,
                         int threads);
 
-// The pairs of one layer that are counted: of (row, row) and of (row, next row).
+// Shares of the pairs of one layer that were counted.
 struct PairStats {
   DependenceStats covered;
   double hottest = 0;
 };
-struct PairRows {
-  std::vector<RowPair> itself, neighbours;
+struct LayerPairs {
+  PairStats next_layer, next_token;
 };
-PairRows sampled_pairs(const RoutingTrace& trace, std::span<const std::uint32_t> next);
-PairStats pair_stats(const RoutingTrace& trace,
-                     std::span<const RowPair> rows,
-                     std::size_t layer,
-                     std::size_t next_layer);
+struct PairSource {
+  const RoutingTrace& trace;
+  std::span<const std::uint32_t> rows, next;  // sampled_rows, next_rows
+};
+std::vector<std::uint32_t> sampled_rows(const RoutingTrace& trace);
+// How many MoE layers are best counted together.
+std::size_t layers_at_once(const RoutingTrace& trace);
+// Of the layers from `first_layer` on, one for every load (by expert) given. Every id was checked.
+std::vector<LayerPairs> pair_stats(const PairSource& source,
+                                   std::size_t first_layer,
+                                   std::span<const std::vector<std::uint64_t>> loads);
 
 }  // namespace moesim

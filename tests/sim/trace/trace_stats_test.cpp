@@ -226,6 +226,25 @@ TEST_CASE("a long trace is sampled to a bounded number of pairs with nearly the 
   CHECK(stats.layers[0].all.copies == 3000);  // loads count every entry
 }
 
+TEST_CASE("of many pairs only some first experts are counted, each with all its next experts") {
+  // Expert a is followed by a, a + 1, a + 2 or a + 3, a fifth of 256 experts is 52 and the tenth of
+  // all kinds holds all that occur: every share is 1.
+  std::vector<std::array<std::uint16_t, 2>> choices;
+  constexpr std::size_t kTokens = 2 * kAllFirstPairs;
+  choices.reserve(kTokens);
+  for (std::size_t i = 0; i < kTokens; ++i)
+    choices.push_back({static_cast<std::uint16_t>(i % 256),
+                       static_cast<std::uint16_t>((i % 256 + i / 256 % 4) % 256)});
+  const TraceStats stats = trace_stats(two_layer_trace(choices, 256, true));
+  CHECK(stats.layers[0].next_layer.pairs == kTokens * kFirstExperts / 256);
+  CHECK(stats.layers[0].next_layer.share == 1);
+  CHECK(stats.layers[0].next_layer_hottest == 1);
+  // The last token has no next one; its first expert, 255, is not among those counted.
+  CHECK(stats.layers[0].next_token.pairs == kTokens * kFirstExperts / 256);
+  CHECK(stats.layers[0].next_token.share == 1);
+  CHECK(stats.layers[0].all.copies == kTokens);  // loads count every entry
+}
+
 TEST_CASE("an expert beyond the header's is refused with its row") {
   RoutingTrace trace = make_trace(hand_made_columns());
   std::vector<std::uint16_t> wrong(trace.experts.begin(), trace.experts.end());
