@@ -1,4 +1,4 @@
-// Rotary position embedding (docs/models.md, "Rotary positions"): the frequency rules of the hub's
+// Rotary position embedding (docs/forward.md, "Rotary positions"): the frequency rules of the hub's
 // configurations (transformers v4.57.1, modeling_rope_utils.py) and both pairings of its
 // checkpoints.
 #pragma once
