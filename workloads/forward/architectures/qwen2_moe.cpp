@@ -12,20 +12,19 @@
 namespace moesim {
 namespace {
 
-// By layer, the window: without layer_types every other layer below max_window_layers has one
-// (layers 0, 2, 4, ...), as the configuration class fills them in.
+// By layer, the window. v4.57.1 makes one mask for all layers, whatever max_window_layers says;
+// configurations of transformers 5 list layer_types.
 std::vector<std::int64_t> read_windows(ConfigReader& config, std::int64_t layers) {
   const bool used = config.flag_or("use_sliding_window", false);
   if (used && config.is_null("sliding_window"))
     config.fail("sliding_window", "is null; use_sliding_window asks for a size");
   const std::int64_t size = config.size_or("sliding_window", 4096, used ? 1 : 0);
-  const std::int64_t below = config.size_or("max_window_layers", 28, 0);
   std::vector<bool> sliding =
       read_layer_types(config, layers, "sliding_attention", "full_attention");
   if (!used && std::find(sliding.begin(), sliding.end(), true) != sliding.end())
     config.fail("layer_types", "asks for sliding_attention, but use_sliding_window is not set");
   for (std::int64_t layer = static_cast<std::int64_t>(sliding.size()); layer < layers; ++layer)
-    sliding.push_back(used && layer % 2 == 0 && layer < below);
+    sliding.push_back(used);
   std::vector<std::int64_t> windows;
   windows.reserve(sliding.size());
   for (const bool slides : sliding) windows.push_back(slides ? size : 0);
