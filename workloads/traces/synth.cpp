@@ -67,6 +67,15 @@ SynthShape shape_of(const SynthProfile& profile, const SynthRequest& request) {
   return shape;
 }
 
+std::vector<double> token_shares(const RequestPlan& plan, std::int64_t tokens) {
+  std::vector<double> shares(plan.domains.size() * 2, 0);
+  for (const PlannedRequest& planned : plan.requests) {
+    shares[planned.domain * 2] += planned.prompt / static_cast<double>(tokens);
+    shares[planned.domain * 2 + 1] += planned.answer / static_cast<double>(tokens);
+  }
+  return shares;
+}
+
 std::vector<std::size_t> curves_of(const SynthProfile& profile,
                                    const std::vector<std::string>& domains) {
   std::vector<std::size_t> curves;
@@ -115,6 +124,7 @@ RoutingTrace synthesize(const SynthProfile& profile, const SynthRequest& request
   const RequestPlan plan = plan_requests(profile, request);
   shape.domains = plan.domains.size();
   shape.decode = plan.decode;
+  shape.token_share = token_shares(plan, request.tokens);
   TraceColumns columns = empty_columns(profile, request, shape, plan);
 
   const std::vector<std::size_t> curve_of = curves_of(profile, plan.domains);

@@ -45,6 +45,8 @@ struct SynthProfile {
   int experts = 0, top_k = 0, moe_layers = 1;
   int groups = 1, kept_groups = 1;  // group-limited routing: a token's experts lie in kept_groups
   double group_share = 0;           // share of the variance of popularity that is common to a group
+  // The curves are of all tokens together, domains and phases mixed; else of one domain's prefill.
+  bool loads_of_mix = false;
   double phase_shift = 0;  // s.d., in places by load, between an expert's prefill and decode place
   int token_classes = 16;  // 1 to 64
   std::array<double, 3> phase_overlap{};  // target: PhaseOverlap::share, mean over layers; 0 = none

@@ -4,6 +4,8 @@
 // prefill.
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <numbers>
 #include <numeric>
 
 #include "workloads/traces/synth_tables.h"
@@ -150,33 +152,75 @@ double skew_error(const LayerLoads& loads, const std::vector<double>& targets) {
 }
 
 struct LayerDraw {
+  DomainScores scores;
+  Scores shift;      // places by which decode moves each expert
+  double share = 1;  // of scores, that all domains have in common
   LayerLoads loads;
-  double error = 0;
+  double error = 0;  // the largest relative distance from what the profile asks for
 };
+
+void place_loads(const SynthShape& shape, LayerDraw& draw) {
+  const auto order = orders(draw.scores, draw.share);
+  draw.loads.assign(order.size(), {});
+  for (std::size_t domain = 0; domain < order.size(); ++domain) {
+    const std::vector<double>& curve = draw.scores.curves[domain];
+    draw.loads[domain].push_back(placed(order[domain], curve));
+    if (shape.decode)
+      draw.loads[domain].push_back(placed(shifted(order[domain], draw.shift), curve));
+  }
+}
 
 LayerDraw draw_layer(const SynthProfile& profile,
                      const SynthShape& shape,
                      const SynthLayer& layer,
                      const std::vector<std::vector<double>>& curves,
                      Random& random) {
-  const DomainScores scores = draw_domains(shape, profile.group_share, curves, random);
   LayerDraw draw;
-  double share = 1;
+  draw.scores = draw_domains(shape, profile.group_share, curves, random);
   if (curves.size() > 1 && layer.domain_distance > 0) {
-    share = shared_share(scores, layer.domain_distance);
-    draw.error = std::abs(distance(scores, share) / layer.domain_distance - 1);
+    draw.share = shared_share(draw.scores, layer.domain_distance);
+    draw.error = std::abs(distance(draw.scores, draw.share) / layer.domain_distance - 1);
   }
-  const auto order = orders(scores, share);
-  Scores shift(static_cast<std::size_t>(shape.experts));
-  for (double& places : shift) places = profile.phase_shift * random.normal();
-  draw.loads.resize(curves.size());
-  for (std::size_t domain = 0; domain < curves.size(); ++domain) {
-    draw.loads[domain].push_back(placed(order[domain], curves[domain]));
-    if (shape.decode)
-      draw.loads[domain].push_back(placed(shifted(order[domain], shift), curves[domain]));
-  }
+  draw.shift.resize(static_cast<std::size_t>(shape.experts));
+  for (double& places : draw.shift) places = profile.phase_shift * random.normal();
+  place_loads(shape, draw);
   draw.error = std::max(draw.error, skew_error(draw.loads, layer.targets.max_over_mean));
   return draw;
+}
+
+// Load of all tokens by falling place, domains and phases in their shares.
+std::vector<double> mixed_curve(const SynthShape& shape, const LayerLoads& loads) {
+  std::vector<double> sum(static_cast<std::size_t>(shape.experts), 0);
+  for (std::size_t domain = 0; domain < loads.size(); ++domain)
+    for (std::size_t phase = 0; phase < loads[domain].size(); ++phase)
+      for (std::size_t i = 0; i < sum.size(); ++i)
+        sum[i] += shape.token_share[domain * 2 + phase] * loads[domain][phase][i];
+  std::sort(sum.begin(), sum.end(), std::greater<>());
+  return sum;
+}
+
+// Domains and phases that favour different experts flatten what they make together. Their curves
+// are raised where the mix lies too low, and lowered where it lies too high, until the mix has the
+// curve that was asked for; the distance between domains is kept.
+void steepen(const SynthShape& shape, const SynthLayer& layer, LayerDraw& draw) {
+  constexpr int kRounds = 8;
+  std::vector<double> wanted(static_cast<std::size_t>(shape.experts), 0);
+  for (std::size_t domain = 0; domain < draw.scores.curves.size(); ++domain)
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      wanted[i] += draw.scores.curves[domain][i] *
+                   (shape.token_share[domain * 2] + shape.token_share[domain * 2 + 1]);
+  for (int round = 0; round < kRounds; ++round) {
+    const std::vector<double> mixed = mixed_curve(shape, draw.loads);
+    for (std::vector<double>& curve : draw.scores.curves) {
+      for (std::size_t i = 0; i < curve.size(); ++i) curve[i] *= wanted[i] / mixed[i];
+      std::sort(curve.begin(), curve.end(), std::greater<>());
+      const double mean = std::accumulate(curve.begin(), curve.end(), 0.0) / shape.experts;
+      for (double& load : curve) load /= mean;
+    }
+    if (draw.scores.curves.size() > 1 && layer.domain_distance > 0)
+      draw.share = shared_share(draw.scores, layer.domain_distance);
+    place_loads(shape, draw);
+  }
 }
 
 }  // namespace
@@ -205,7 +249,8 @@ LayerLoads popularity(const SynthProfile& profile,
     LayerDraw other = draw_layer(profile, shape, layer, curves, random);
     if (other.error < best.error) best = std::move(other);
   }
-  return best.loads;
+  if (profile.loads_of_mix) steepen(shape, layer, best);
+  return std::move(best.loads);
 }
 
 }  // namespace moesim

@@ -123,6 +123,7 @@ void read_shape(const JsonNode& root, SynthProfile& profile) {
   if (const auto kept = root.find("kept_groups"))
     profile.kept_groups = static_cast<int>(kept->as_int(1, profile.groups));
   if (const auto share = root.find("group_share")) profile.group_share = share->as_ratio(0, 1);
+  if (const auto mix = root.find("loads_of_mix")) profile.loads_of_mix = mix->as_bool();
   if (const auto shift = root.find("phase_shift")) profile.phase_shift = shift->as_ratio(0, 512);
   if (const auto overlap = root.find("phase_overlap")) {
     const auto shares = overlap->items();
@@ -230,7 +231,8 @@ SynthProfile load_profile(const std::string& name_or_path) {
 
 SynthProfile read_profile(const JsonNode& root) {
   root.allow_only({"name", "experts", "top_k", "moe_layers", "groups", "kept_groups", "group_share",
-                   "phase_shift", "phase_overlap", "token_classes", "places", "domains", "layers"});
+                   "loads_of_mix", "phase_shift", "phase_overlap", "token_classes", "places",
+                   "domains", "layers"});
   SynthProfile profile;
   profile.name = root.at("name").as_string();
   read_shape(root, profile);
@@ -255,11 +257,12 @@ std::string profile_json(const SynthProfile& profile) {
   return fmt::format(
       "{{\n  \"name\": {},\n"
       "  \"experts\": {}, \"top_k\": {}, \"moe_layers\": {}, \"groups\": {}, \"kept_groups\": {},\n"
-      "  \"group_share\": {:.4g}, \"phase_shift\": {:.4g}, \"phase_overlap\": [{:.4g}],\n"
+      "  \"group_share\": {:.4g}, \"loads_of_mix\": {},\n"
+      "  \"phase_shift\": {:.4g}, \"phase_overlap\": [{:.4g}],\n"
       "  \"token_classes\": {},\n"
       "  \"places\": [{}],\n  \"domains\": [{}],\n  \"layers\": [\n{}\n  ]\n}}\n",
       json_text(profile.name), profile.experts, profile.top_k, profile.moe_layers, profile.groups,
-      profile.kept_groups, profile.group_share, profile.phase_shift,
+      profile.kept_groups, profile.group_share, profile.loads_of_mix, profile.phase_shift,
       fmt::join(profile.phase_overlap, ", "), profile.token_classes,
       fmt::join(profile.places, ", "), fmt::join(domains, ", "), fmt::join(layers, ",\n"));
 }

@@ -30,7 +30,8 @@ class AliasTable {
 struct SynthShape {
   int experts = 0, top_k = 0, moe_layers = 0, groups = 1, kept_groups = 1;
   std::size_t domains = 1;
-  bool decode = true;  // decode tokens occur
+  bool decode = true;               // decode tokens occur
+  std::vector<double> token_share;  // of all tokens: [domain][prefill, decode]
 
   std::size_t phases() const { return decode ? 2 : 1; }
 };

@@ -161,24 +161,31 @@ TEST_CASE("a few pairs of experts carry most where layers are closely tied") {
   CHECK(next_token < 0.80);
 }
 
-TEST_CASE("like DeepSeek-V3, contiguous ranks are as uneven as measured") {
-  SynthRequest request;
-  request.tokens = 40000;
-  request.moe_layers = 12;
-  request.answer_tokens = 0;
-  const TraceStats stats = drawn("deepseek-v3", request);
+TEST_CASE("like DeepSeek-V3, contiguous ranks are as uneven as measured, whatever the mix") {
   struct Range {
     int ranks;
     double low, high;
   };
-  for (const Range& range :
-       {Range{8, 1.6, 2.1}, Range{32, 2.1, 3.0}, Range{64, 2.7, 3.8}, Range{256, 5.6, 8.1}}) {
-    CAPTURE(range.ranks);
-    const double skew = mean_of(stats, [&](const auto& layer) {
-      return contiguous_rank_skew(layer.all.load, range.ranks);
-    });
-    CHECK(skew > range.low);
-    CHECK(skew < range.high);
+  const Range ranges[] = {{8, 1.6, 2.1}, {32, 2.1, 3.0}, {64, 2.7, 3.8}, {256, 5.6, 8.1}};
+  for (const int answer_tokens : {0, 256}) {
+    for (const char* mix : {"any=1", "code=1,chat=1", "code=2,chat=1,math=1"}) {
+      SynthRequest request;
+      request.tokens = 40000;
+      request.moe_layers = 12;
+      request.answer_tokens = answer_tokens;
+      request.mixes = {parse_domain_mix(mix)};
+      const TraceStats stats = drawn("deepseek-v3", request);
+      for (const Range& range : ranges) {
+        CAPTURE(range.ranks);
+        CAPTURE(mix);
+        CAPTURE(answer_tokens);
+        const double skew = mean_of(stats, [&](const auto& layer) {
+          return contiguous_rank_skew(layer.all.load, range.ranks);
+        });
+        CHECK(skew > range.low);
+        CHECK(skew < range.high);
+      }
+    }
   }
 }
 
