@@ -124,7 +124,8 @@ inline ForwardOutput run_tokens(const ForwardModel& model,
                                 const std::vector<std::int32_t>& tokens,
                                 int threads = 1) {
   const auto cache = model.new_cache();
-  return model.run(tokens, *cache, {.threads = threads, .logits = KeepLogits::all, .keep_blocks = true});
+  return model.run(tokens, *cache,
+                   {.threads = threads, .logits = KeepLogits::all, .keep_blocks = true});
 }
 
 // As run_tokens, but the last `decoded` tokens go one by one through the cache.
