@@ -195,10 +195,9 @@ std::vector<FitRow> rows_of(const SynthProfile& profile, const TraceStats& stats
     add(layer, "same first expert", targets.same_first, now[i].same_first);
   }
   const std::array<double, 3> overlap = mean_overlap(stats);
-  const char* const names[] = {"prefill/decode top 5", "prefill/decode top 10",
-                               "prefill/decode top 20"};
-  for (std::size_t i = 0; i < overlap.size(); ++i)
-    add(-1, names[i], profile.phase_overlap[i], overlap[i]);
+  add(-1, "prefill/decode top 5", profile.phase_overlap[0], overlap[0]);
+  add(-1, "prefill/decode top 10", profile.phase_overlap[1], overlap[1]);
+  add(-1, "prefill/decode top 20", profile.phase_overlap[2], overlap[2]);
   return rows;
 }
 
