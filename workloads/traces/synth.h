@@ -22,6 +22,8 @@ struct SynthTargets {
   // Max over mean load of each domain, then of all together, prefill and decode alike; may be
   // empty. The seed's orders of experts are drawn again until they come near.
   std::vector<double> max_over_mean;
+  // Load over mean of all tokens together, by falling place, one value an expert; may be empty.
+  std::vector<double> all_load;
 };
 
 // How one depth of a model routes. Shares and chances are in [0, 1].

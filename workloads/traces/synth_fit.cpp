@@ -25,15 +25,23 @@ std::vector<int> curve_places(int experts) {
   return places;
 }
 
-std::vector<double> curve_of(Load load, const std::vector<int>& places) {
+// Load over mean by falling place.
+std::vector<double> falling_load(Load load) {
   std::sort(load.begin(), load.end(), std::greater<>());
   const double mean =
       static_cast<double>(std::accumulate(load.begin(), load.end(), std::uint64_t{0})) /
       static_cast<double>(load.size());
+  std::vector<double> falling;
+  falling.reserve(load.size());
+  for (const std::uint64_t copies : load) falling.push_back(static_cast<double>(copies) / mean);
+  return falling;
+}
+
+std::vector<double> curve_of(Load load, const std::vector<int>& places) {
+  const std::vector<double> falling = falling_load(std::move(load));
   std::vector<double> curve;
   curve.reserve(places.size());
-  for (const int place : places)
-    curve.push_back(static_cast<double>(load[static_cast<std::size_t>(place)]) / mean);
+  for (const int place : places) curve.push_back(falling[static_cast<std::size_t>(place)]);
   return curve;
 }
 
@@ -152,11 +160,12 @@ SynthLayer layer_of(const LayerTraceStats& stats,
   }
   layer.domain_distance = domain_distance(domains);
   layer.targets = {
-      stats.next_layer.share, stats.next_token.share, stats.same_first_expert.share, {}};
+      stats.next_layer.share, stats.next_token.share, stats.same_first_expert.share, {}, {}};
   for (const LoadStats& domain : stats.by_domain)
     if (domain.copies > 0) layer.targets.max_over_mean.push_back(domain.max_over_mean);
   layer.targets.max_over_mean.push_back(stats.all.max_over_mean);
   if (layer.targets.max_over_mean.size() != loads.size() + 1) layer.targets.max_over_mean.clear();
+  layer.targets.all_load = falling_load(stats.all.load);
   return layer;
 }
 

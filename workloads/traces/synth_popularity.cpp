@@ -188,17 +188,6 @@ LayerDraw draw_layer(const SynthProfile& profile,
   return draw;
 }
 
-// Load of all tokens by falling place, domains and phases in their shares.
-std::vector<double> mixed_curve(const SynthShape& shape, const LayerLoads& loads) {
-  std::vector<double> sum(static_cast<std::size_t>(shape.experts), 0);
-  for (std::size_t domain = 0; domain < loads.size(); ++domain)
-    for (std::size_t phase = 0; phase < loads[domain].size(); ++phase)
-      for (std::size_t i = 0; i < sum.size(); ++i)
-        sum[i] += shape.token_share[domain * 2 + phase] * loads[domain][phase][i];
-  std::sort(sum.begin(), sum.end(), std::greater<>());
-  return sum;
-}
-
 // Domains and phases that favour different experts flatten what they make together. Their curves
 // are raised where the mix lies too low, and lowered where it lies too high, until the mix has the
 // curve that was asked for; the distance between domains is kept.
@@ -243,13 +232,15 @@ LayerLoads popularity(const SynthProfile& profile,
   SynthLayer layer = layer_at(profile, depth);
   const bool as_measured = shape.experts == profile.experts && !curve_of.empty() &&
                            curve_of.size() == profile.domains.size();
-  if (!as_measured) layer.targets.max_over_mean.clear();
+  if (!as_measured) layer.targets = {};
   LayerDraw best = draw_layer(profile, shape, layer, curves, random);
   for (int draw = 1; draw < kDraws && best.error > kNearEnough; ++draw) {
     LayerDraw other = draw_layer(profile, shape, layer, curves, random);
     if (other.error < best.error) best = std::move(other);
   }
   if (profile.loads_of_mix) steepen(shape, layer, best);
+  if (!layer.targets.all_load.empty() && curves.size() > 1)
+    arrange(shape, layer, best.loads, random);
   return std::move(best.loads);
 }
 

@@ -44,11 +44,11 @@ DepthPlace find_depth(const SynthProfile& profile, double depth) {
   return {i - 1, i, (depth - low) / (high - low)};
 }
 
-std::vector<double> read_curve(const JsonNode& node, std::size_t points) {
+std::vector<double> read_curve(const JsonNode& node, std::size_t points, const char* named_by) {
   std::vector<double> load;
   const auto items = node.items();
   if (items.size() != points)
-    node.fail(fmt::format("has {} values, but \"places\" names {}", items.size(), points));
+    node.fail(fmt::format("has {} values, but {} names {}", items.size(), named_by, points));
   load.reserve(points);
   for (const JsonNode& item : items) {
     load.push_back(item.as_ratio(0, 1e6));
@@ -59,8 +59,9 @@ std::vector<double> read_curve(const JsonNode& node, std::size_t points) {
   return load;
 }
 
-SynthTargets read_targets(const JsonNode& node, std::size_t domains) {
-  node.allow_only({"next_layer", "next_token", "same_first", "max_over_mean"});
+SynthTargets read_targets(const JsonNode& node, const SynthProfile& profile) {
+  node.allow_only({"next_layer", "next_token", "same_first", "max_over_mean", "all_load"});
+  const std::size_t domains = profile.domains.size();
   SynthTargets targets;
   const auto read = [&](const char* key, double& into) {
     if (const auto value = node.find(key)) into = value->as_ratio(0, 1);
@@ -74,6 +75,8 @@ SynthTargets read_targets(const JsonNode& node, std::size_t domains) {
     if (targets.max_over_mean.size() != domains + 1)
       values->fail(fmt::format("must hold {} numbers: of each domain, then of all", domains + 1));
   }
+  if (const auto load = node.find("all_load"))
+    targets.all_load = read_curve(*load, static_cast<std::size_t>(profile.experts), "\"experts\"");
   return targets;
 }
 
@@ -93,12 +96,11 @@ SynthLayer read_layer(const JsonNode& node, const SynthProfile& profile) {
   layer.next_layer_keep = chance("next_layer_keep", 1);
   layer.next_token_keep = chance("next_token_keep", 1);
   layer.repeat_first = chance("repeat_first", 1);
-  if (const auto targets = node.find("targets"))
-    layer.targets = read_targets(*targets, profile.domains.size());
+  if (const auto targets = node.find("targets")) layer.targets = read_targets(*targets, profile);
   const JsonNode load = node.at("load");
   load.allow_only(profile.domains);
   for (const std::string& domain : profile.domains)
-    layer.load.push_back(read_curve(load.at(domain), profile.places.size()));
+    layer.load.push_back(read_curve(load.at(domain), profile.places.size(), "\"places\""));
   return layer;
 }
 
@@ -152,6 +154,7 @@ std::string targets_json(const SynthTargets& targets) {
                   targets.next_layer, targets.next_token, targets.same_first);
   if (!targets.max_over_mean.empty())
     text += ", \"max_over_mean\": " + numbers(targets.max_over_mean);
+  if (!targets.all_load.empty()) text += ",\n     \"all_load\": " + numbers(targets.all_load);
   return text + "}";
 }
 

@@ -68,6 +68,12 @@ LayerLoads popularity(const SynthProfile& profile,
                       int moe_layer,
                       Random& random);
 
+// Load of all tokens by falling place, domains and phases in their shares.
+std::vector<double> mixed_curve(const SynthShape& shape, const LayerLoads& loads);
+// Exchanges experts' places within domains so that mixed_curve comes near layer.targets.all_load
+// and the domains stay layer.domain_distance apart. Every domain keeps its own curve.
+void arrange(const SynthShape& shape, const SynthLayer& layer, LayerLoads& loads, Random& random);
+
 // Chances that a token of a class is sent to an expert, [class][expert], into `chances`: every
 // class sends top_k copies and the mean over classes is load x top_k / experts, both nearly
 // (iterated proportional fitting, from load x taste). `tastes` is [class][expert] as well.

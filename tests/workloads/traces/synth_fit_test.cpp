@@ -30,6 +30,7 @@ void check_alike(const LayerTraceStats& a, const LayerTraceStats& b) {
   // favour: the orders drawn are the best of some, not exact.
   near(b.all.max_over_mean, a.all.max_over_mean, 0.12);
   near(b.all.hottest_eighth, a.all.hottest_eighth);
+  near(b.all.zipf_exponent, a.all.zipf_exponent);
   near(b.distance_between_domains, a.distance_between_domains);
   for (std::size_t domain = 0; domain < a.by_domain.size(); ++domain) {
     near(b.by_domain[domain].max_over_mean, a.by_domain[domain].max_over_mean);
