@@ -1,11 +1,13 @@
 // moesim trace agentic: multi-turn requests with tools and shared prefixes, expanded into a trace.
 #include <fmt/format.h>
 
+#include <array>
 #include <memory>
 #include <optional>
 
 #include "analysis/report/text_table.h"
 #include "cli/commands.h"
+#include "sim/io/files.h"
 #include "workloads/traces/agentic/expansion.h"
 
 namespace moesim {
@@ -59,6 +61,8 @@ void print_expansion(const AgenticExpansion& expansion) {
 }
 
 void expand(const AgenticArguments& arguments) {
+  const std::array<std::string, 2> inputs{arguments.description, arguments.from};
+  check_writable(arguments.out, inputs);
   const AgenticDescription description = load_agentic(read_json_file(arguments.description));
   const RoutingTrace source = open_trace(arguments.from);
   const std::uint64_t seed = arguments.seed.value_or(description.seed);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <span>
 
 #include "analysis/report/text_table.h"
 #include "cli/commands.h"
@@ -27,6 +28,7 @@ std::string rows_text(const std::vector<FitRow>& rows) {
 }
 
 void fit(const FitArguments& arguments) {
+  check_writable(arguments.out, std::span(&arguments.file, 1));
   const RoutingTrace trace = open_trace(arguments.file);
   const FittedProfile fitted = fit_profile(trace, arguments.options);
   write_file(arguments.out, profile_json(fitted.profile));

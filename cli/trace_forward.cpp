@@ -61,6 +61,7 @@ void print_summary(const std::string& out, const ForwardTrace& made, double seco
 }
 
 void trace_by_forward(ForwardArguments& arguments) {
+  check_writable(arguments.out);
   TraceRequest& request = arguments.request;
   if (arguments.router_only && request.generate_tokens > 0)
     throw InputError(

@@ -66,6 +66,7 @@ void fill_from_model(ImportOptions& options) {
 }
 
 void import_files(ImportArguments arguments) {
+  check_writable(arguments.out, arguments.files);
   arguments.options.layers = read_layers(arguments.layers);
   fill_from_model(arguments.options);
   std::vector<MappedFile> mapped;

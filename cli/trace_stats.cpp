@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <thread>
 
 #include "analysis/metrics/trace_charts.h"
@@ -16,18 +18,20 @@ namespace moesim {
 namespace {
 
 struct StatsArguments {
-  std::string file, chart;
+  std::string file;
+  std::optional<std::string> chart;
   bool verify = false;
 };
 
 void print_stats(const StatsArguments& arguments) {
+  if (arguments.chart) check_writable(*arguments.chart, std::span(&arguments.file, 1));
   const RoutingTrace trace = open_trace(arguments.file, arguments.verify);
   const TraceStats stats =
       trace_stats(trace, static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
   fmt::print("{}", stats_text(stats));
-  if (arguments.chart.empty()) return;
-  write_file(arguments.chart, html_page("Routing of " + arguments.file, "", trace_charts(stats)));
-  fmt::print("Charts: {}\n", arguments.chart);
+  if (!arguments.chart) return;
+  write_file(*arguments.chart, html_page("Routing of " + arguments.file, "", trace_charts(stats)));
+  fmt::print("Charts: {}\n", *arguments.chart);
 }
 
 void add_stats(CLI::App& command) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/commands.h"
+#include "sim/io/files.h"
 #include "workloads/traces/synth.h"
 
 namespace moesim {
@@ -37,6 +38,7 @@ void synth(SynthArguments arguments) {
   if (arguments.like.empty() == arguments.profile.empty())
     throw InputError(fmt::format("give either --like (one of {}) or --profile",
                                  fmt::join(profile_names(), ", ")));
+  check_writable(arguments.out);
   const SynthProfile profile = arguments.like.empty()
                                    ? read_profile(read_json_file(arguments.profile))
                                    : load_profile(arguments.like);

@@ -42,6 +42,7 @@ class TemporaryFile {
       : final_(std::move(path)),
         temporary_(final_ + ".tmp-" + std::to_string(::getpid())),
         file_(open_unnamed()) {
+    check_writable(final_);
     if (file_.number >= 0) return;
     file_.number = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     named_ = true;
@@ -133,6 +134,23 @@ void write_file(const std::string& path, const std::function<void(const Sink&)>&
   TemporaryFile file(path);
   fill([&file](std::span<const std::byte> data) { file.write(data); });
   file.commit();
+}
+
+void check_writable(const std::string& path, std::span<const std::string> inputs) {
+  if (path.empty()) throw InputError("the name of the file to write is empty");
+  const std::string failure = "cannot write " + path + ": ";
+  std::error_code error;
+  const std::filesystem::file_status status = std::filesystem::status(path, error);
+  if (std::filesystem::is_directory(status)) throw MachineError(failure + std::strerror(EISDIR));
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+    throw MachineError(failure + "it is not a regular file");
+  for (const std::string& input : inputs) {
+    if (std::filesystem::equivalent(path, input, error))
+      throw InputError(failure + "it is the file that is read");
+  }
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  if (::access(folder.empty() ? "." : folder.c_str(), W_OK) != 0)
+    throw MachineError(failure + reason());
 }
 
 void make_folder(const std::string& path) {

@@ -35,12 +35,18 @@ std::string read_text_file(const std::string& path);  // InputError when missing
 
 // Writes `path` whole or not at all: into a temporary file in the same folder, flushed, then
 // renamed. MachineError with the reason (no permission, disk full) and nothing left behind on
-// failure. Creates no folder.
+// failure. Creates no folder. Refuses what check_writable refuses: renaming onto a device such as
+// /dev/full would replace the device.
 void write_file(const std::string& path, std::string_view content);
 
 // The same for content made in pieces: `fill` is given a sink to call with each piece.
 using Sink = std::function<void(std::span<const std::byte>)>;
 void write_file(const std::string& path, const std::function<void(const Sink&)>& fill);
+
+// To be called before long work whose result goes to `path`. InputError for an empty name and for a
+// file that is one of `inputs`, MachineError where the folder is missing or not writable or `path`
+// is anything but a regular file.
+void check_writable(const std::string& path, std::span<const std::string> inputs = {});
 
 void make_folder(const std::string& path);  // with parents; MachineError when it cannot be written
 

@@ -3,12 +3,15 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "sim/core/error.h"
 #include "tests/temporary_folder.h"
@@ -78,6 +81,30 @@ TEST_CASE("A process killed while it writes leaves the old file and nothing else
   CHECK(WIFSIGNALED(status));
   CHECK(read_text_file(path) == "old");
   CHECK(folder.entries() == 1);
+}
+
+TEST_CASE("A pipe, which stands for every device, is refused and stays what it is") {
+  const TemporaryFolder folder;
+  const std::string pipe = folder / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK_THROWS_WITH_AS(write_file(pipe, "text"),
+                       ("cannot write " + pipe + ": it is not a regular file").c_str(),
+                       MachineError);
+  CHECK(fs::is_fifo(pipe));
+  CHECK(folder.entries() == 1);
+}
+
+TEST_CASE("A file to write is refused before the work: empty name, no folder, an input") {
+  const TemporaryFolder folder;
+  const std::string input = folder / "in";
+  write_file(input, "text");
+  const std::vector<std::string> inputs{input};
+  CHECK_NOTHROW(check_writable(folder / "out", inputs));
+  CHECK_NOTHROW(check_writable(input));
+  CHECK_THROWS_AS(check_writable(""), InputError);
+  CHECK_THROWS_AS(check_writable(fs::path(input).parent_path() / "." / "in", inputs), InputError);
+  CHECK_THROWS_AS(check_writable(folder / "missing/out"), MachineError);
+  CHECK_THROWS_AS(check_writable(fs::path(input).parent_path()), MachineError);
 }
 
 TEST_CASE("A folder that does not exist is reported, not made") {
