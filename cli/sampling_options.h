@@ -18,8 +18,8 @@ inline void add_sampling_options(CLI::App& command, Sampling& sampling) {
               [&sampling](const std::string& kind) { sampling.greedy = kind == "greedy"; },
               "greedy or temperature (default: greedy)")
           ->check(CLI::IsMember({"greedy", "temperature"}));
-  command.add_option("--temperature", sampling.temperature, "divides the logits (default 1)")
-      ->check(CLI::PositiveNumber)
+  command
+      .add_option("--temperature", sampling.temperature, "divides the logits, above 0 (default 1)")
       ->needs(sample);
   command
       .add_option("--top-p", sampling.top_p,
