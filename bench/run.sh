@@ -54,3 +54,5 @@ for program in "${programs[@]}"; do
   printf '%s\n' "$program"
   "$build/$program" --benchmark_min_time=0.5 2>/dev/null
 done
+# The same MoE blocks in torch, from the file that bench_forward_layers wrote.
+/usr/bin/python3 bench/torch_moe.py "${MOESIM_BENCH_MODEL:-/tmp/moesim_bench_olmoe_layers}"

@@ -42,24 +42,33 @@ def moe(x, layer):
     return out
 
 
+def block_weights(tensors, number, dtype):
+    prefix = f"model.layers.{number}.mlp."
+    experts = [
+        [tensors[f"{prefix}experts.{expert}.{name}_proj.weight"].to(dtype) for name in ("gate", "up", "down")]
+        for expert in range(EXPERTS)
+    ]
+    return {"gate": tensors[prefix + "gate.weight"].to(dtype), "experts": experts}
+
+
 def main():
     torch.set_grad_enabled(False)
     tensors = read_tensors(folder + "/model.safetensors")
-    layers = []
-    for number in range(LAYERS):
-        prefix = f"model.layers.{number}.mlp."
-        experts = [[tensors[f"{prefix}experts.{e}.{n}_proj.weight"] for n in ("gate", "up", "down")] for e in range(EXPERTS)]
-        layers.append({"gate": tensors[prefix + "gate.weight"], "experts": experts})
-    for what, tokens, repeats in (("prefill of 512", 512, 2), ("decode", 1, 20)):
-        x = torch.randn(tokens, HIDDEN).to(torch.bfloat16)
-        for layer in layers:
-            moe(x, layer)
-        start = time.perf_counter()
-        for _ in range(repeats):
+    for name, dtype in (("F32", torch.float32), ("BF16", torch.bfloat16)):
+        layers = [block_weights(tensors, number, dtype) for number in range(LAYERS)]
+        for what, tokens, repeats in (("prefill of 512", 512, 1), ("decode", 1, 20)):
+            x = torch.randn(tokens, HIDDEN).to(dtype)
             for layer in layers:
                 moe(x, layer)
-        rate = tokens * repeats / (time.perf_counter() - start)
-        print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, BF16, {what}: {rate:.1f} tokens/s")
+            wall, cpu = time.perf_counter(), time.process_time()
+            for _ in range(repeats):
+                for layer in layers:
+                    moe(x, layer)
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            print(
+                f"torch {torch.__version__}, {torch.get_num_threads()} threads, {name}, {what}: "
+                f"{tokens * repeats / wall:.1f} tokens/s, {tokens * repeats / cpu:.1f} a second of CPU"
+            )
 
 
 main()
