@@ -19,6 +19,7 @@ struct FitArguments {
 
 std::string rows_text(const std::vector<FitRow>& rows) {
   std::vector<std::vector<std::string>> cells;
+  cells.reserve(rows.size());
   for (const FitRow& row : rows)
     cells.push_back({row.layer < 0 ? "all" : std::to_string(row.layer), row.statistic,
                      fmt::format("{:.3f}", row.target), fmt::format("{:.3f}", row.reached),

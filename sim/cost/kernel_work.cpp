@@ -45,8 +45,8 @@ double attention_pairs(const BatchEntry& entry, const AttentionShape& shape) {
   const auto triangle = [](std::int64_t n) {
     return static_cast<double>(n) * static_cast<double>(n + 1) / 2;
   };
-  return static_cast<double>(last / chunk) * triangle(chunk) + triangle(last % chunk) -
-         triangle(first);
+  const std::int64_t whole = last / chunk;
+  return static_cast<double>(whole) * triangle(chunk) + triangle(last % chunk) - triangle(first);
 }
 
 }  // namespace moesim
