@@ -12,7 +12,7 @@ DecoderFrame read_frame(ConfigReader& config, double default_epsilon) {
   frame.vocabulary = config.size("vocab_size");
   frame.hidden = config.size("hidden_size");
   frame.layers = config.size("num_hidden_layers");
-  frame.norm_epsilon = static_cast<float>(config.number_or("rms_norm_eps", default_epsilon));
+  frame.norm_epsilon = config.epsilon_or("rms_norm_eps", default_epsilon);
   frame.tied = config.flag_or("tie_word_embeddings", false);
   config.only("hidden_act", "silu");
   set_layer_range(config, frame);

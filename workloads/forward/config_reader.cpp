@@ -122,6 +122,12 @@ double ConfigReader::number_or(const std::string& key, double absent) {
   return value ? value->as_number() : absent;
 }
 
+float ConfigReader::epsilon_or(const std::string& key, double absent) {
+  const double value = number_or(key, absent);
+  if (!(value >= 0 && value <= 1)) fail(key, fmt::format("is {}; allowed: 0 to 1", value));
+  return static_cast<float>(value);
+}
+
 bool ConfigReader::flag_or(const std::string& key, bool absent) {
   const auto value = find(key);
   return value ? value->as_bool() : absent;

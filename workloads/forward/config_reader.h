@@ -25,6 +25,7 @@ class ConfigReader {
   std::int64_t size(const std::string& key);  // required, 1 .. 2^31
   std::int64_t size_or(const std::string& key, std::int64_t absent, std::int64_t low = 1);
   double number_or(const std::string& key, double absent);
+  float epsilon_or(const std::string& key, double absent);  // of a norm: 0 to 1
   bool flag_or(const std::string& key, bool absent);
   // Whether the key is there with the value null, where a class takes that for something else than
   // its absence.

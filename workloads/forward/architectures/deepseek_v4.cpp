@@ -195,7 +195,7 @@ V4Parameters read_parameters(ConfigReader& config) {
   streams.hidden = parameters.frame.hidden;
   streams.streams = config.size_or("hc_mult", 4);
   streams.iterations = config.size_or("hc_sinkhorn_iters", 20);
-  streams.epsilon = static_cast<float>(config.number_or("hc_eps", 1e-6));
+  streams.epsilon = config.epsilon_or("hc_eps", 1e-6);
   streams.norm_epsilon = parameters.frame.norm_epsilon;
   return parameters;
 }

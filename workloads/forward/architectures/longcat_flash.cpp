@@ -129,7 +129,7 @@ LongcatParameters read_parameters(ConfigReader& config) {
   frame.hidden = config.size("hidden_size");
   frame.layers = config.size_or("num_layers", 28);
   config.only("num_hidden_layers", 2 * frame.layers);  // the hub's class counts attentions
-  frame.norm_epsilon = static_cast<float>(config.number_or("rms_norm_eps", 1e-5));
+  frame.norm_epsilon = config.epsilon_or("rms_norm_eps", 1e-5);
   frame.tied = config.flag_or("tie_word_embeddings", false);
   config.only("hidden_act", "silu");
   set_layer_range(config, frame);

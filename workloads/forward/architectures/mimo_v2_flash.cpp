@@ -97,8 +97,7 @@ MoeParameters read_moe(ConfigReader& config, std::int64_t hidden) {
 
 DecoderFrame read_mimo_frame(ConfigReader& config) {
   DecoderFrame frame = read_frame(config, 1e-5);  // rms_norm_eps, as transformers 5 calls it
-  frame.norm_epsilon =
-      static_cast<float>(config.number_or("layernorm_epsilon", frame.norm_epsilon));
+  frame.norm_epsilon = config.epsilon_or("layernorm_epsilon", frame.norm_epsilon);
   return frame;
 }
 

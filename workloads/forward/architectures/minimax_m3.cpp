@@ -33,7 +33,7 @@ DecoderFrame read_m3_frame(ConfigReader& config) {
   frame.vocabulary = config.size("vocab_size");
   frame.hidden = config.size("hidden_size");
   frame.layers = config.size("num_hidden_layers");
-  frame.norm_epsilon = static_cast<float>(config.number_or("rms_norm_eps", 1e-6));
+  frame.norm_epsilon = config.epsilon_or("rms_norm_eps", 1e-6);
   frame.norm_offset = config.flag_or("use_gemma_norm", true) ? 1.0F : 0.0F;
   frame.tied = config.flag_or("tie_word_embeddings", false);
   // The class computes the clamped activation whatever the key says; both spellings are published.

@@ -155,7 +155,7 @@ DecoderFrame read_nemotron_frame(ConfigReader& config, std::int64_t layers) {
   frame.vocabulary = config.size("vocab_size");
   frame.hidden = config.size("hidden_size");
   frame.layers = layers;
-  frame.norm_epsilon = static_cast<float>(config.number_or("layer_norm_epsilon", 1e-5));
+  frame.norm_epsilon = config.epsilon_or("layer_norm_epsilon", 1e-5);
   frame.tied = config.flag_or("tie_word_embeddings", false);
   frame.embedding = "backbone.embeddings.weight";
   frame.final_norm = "backbone.norm_f";

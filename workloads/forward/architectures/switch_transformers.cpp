@@ -250,7 +250,7 @@ DecoderLoader read_switch_transformers(ConfigReader& config) {
   DecoderFrame& frame = parameters.frame;
   frame.vocabulary = config.size_or("vocab_size", 32128);
   frame.hidden = config.size_or("d_model", 768);
-  frame.norm_epsilon = static_cast<float>(config.number_or("layer_norm_epsilon", 1e-6));
+  frame.norm_epsilon = config.epsilon_or("layer_norm_epsilon", 1e-6);
   frame.tied = config.flag_or("tie_word_embeddings", true);
   config.only("is_encoder_decoder", true);
   read_attention(config, parameters);
