@@ -54,7 +54,11 @@ void add_check(CLI::App& command) {
     command
         .add_option(name, value,
                     fmt::format("largest difference of {} (default {:.0e})", what, value))
-        ->check(CLI::NonNegativeNumber);
+        ->check([](const std::string& text) {
+          double number = 0;
+          const bool valid = CLI::detail::lexical_cast(text, number) && number >= 0;
+          return valid ? std::string() : text + " is no number of 0 or more";
+        });
   };
   tolerance("--logits", arguments->tolerance.logits, "logits");
   tolerance("--router-logits", arguments->tolerance.router_logits, "router logits");

@@ -85,12 +85,29 @@ TEST_CASE("malformed expected outputs are refused by file and key") {
   };
   has(error_with([](auto& e) { e.erase("input_ids"); }), "input_ids");
   has(error_with([](auto& e) { e["input_ids"][0][3] = -4; }), "input_ids");
+  has(error_with([](auto& e) { e["input_ids"][0][3] = 64; }), "input_ids.0.3: 64 is out of range");
   has(error_with([](auto& e) { e["layers"][1]["topk_idx"].erase(0); }), "topk_idx");
   has(error_with([](auto& e) { e["layers"][1]["topk_idx"][0][0] = 2.5; }), "2.5 is no expert");
   has(error_with([](auto& e) { e["layers"][0]["topk_weights"][0][0] = "x"; }), "no number");
   has(error_with([](auto& e) { e["layers"].erase(1); }), "the model has 2 MoE layers");
   std::filesystem::remove(folder.path() + "/expected.json");
   has(input_error_of([&] { check_folder(folder.path(), {}); }), "expected.json");
+}
+
+TEST_CASE("a folder named with a slash behind it keeps its name in the table") {
+  const FolderCheck check = check_folder(golden_folder("olmoe") + "/", {});
+  CHECK(check_text({check}, {}).find("\nolmoe ") != std::string::npos);
+}
+
+TEST_CASE("a negative epsilon of the norms is refused, not turned into NaN") {
+  const test::TemporaryFolder folder;
+  copy_golden("mixtral", folder.path());
+  auto config = nlohmann::json::parse(read_text_file(folder.path() + "/config.json"));
+  config["rms_norm_eps"] = -1;
+  write_file(folder.path() + "/config.json", config.dump());
+  const std::string error = input_error_of([&] { check_folder(folder.path(), {}); });
+  CAPTURE(error);
+  CHECK(error.find("rms_norm_eps: is -1; allowed: 0 to 1") != std::string::npos);
 }
 
 TEST_CASE("all recorded router cases pass") {

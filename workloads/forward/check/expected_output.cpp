@@ -36,12 +36,12 @@ std::vector<float> floats_at(const JsonNode& object, const char* key) {
   return {numbers.begin(), numbers.end()};
 }
 
-std::vector<std::vector<std::int32_t>> read_prompts(const JsonNode& list) {
+std::vector<std::vector<std::int32_t>> read_prompts(const JsonNode& list, int vocabulary) {
   std::vector<std::vector<std::int32_t>> prompts;
   for (const JsonNode& prompt : list.items()) {
     auto& ids = prompts.emplace_back();
     for (const JsonNode& id : prompt.items())
-      ids.push_back(static_cast<std::int32_t>(id.as_int(0, INT32_MAX)));
+      ids.push_back(static_cast<std::int32_t>(id.as_int(0, vocabulary - 1)));
     if (ids.empty()) prompt.fail("a prompt needs at least one token");
   }
   if (prompts.empty()) list.fail("needs at least one prompt");
@@ -99,14 +99,14 @@ std::vector<float> floats_of(const SafetensorsFile& file, const std::string& nam
 
 }  // namespace
 
-ExpectedOutput read_expected(const std::string& folder, bool encoder_decoder) {
+ExpectedOutput read_expected(const std::string& folder, bool encoder_decoder, int vocabulary) {
   ExpectedOutput expected;
   expected.json_path = folder + "/expected.json";
   const JsonNode root = read_json_file(expected.json_path);
-  expected.input_ids = read_prompts(root.at("input_ids"));
+  expected.input_ids = read_prompts(root.at("input_ids"), vocabulary);
   const std::size_t tokens = tokens_of(expected.input_ids);
   if (encoder_decoder) {
-    expected.decoder_input_ids = read_prompts(root.at("decoder_input_ids"));
+    expected.decoder_input_ids = read_prompts(root.at("decoder_input_ids"), vocabulary);
     if (expected.decoder_input_ids.size() != expected.input_ids.size())
       root.at("decoder_input_ids")
           .fail(fmt::format("has {} prompts; input_ids has {}", expected.decoder_input_ids.size(),
@@ -121,6 +121,10 @@ ExpectedOutput read_expected(const std::string& folder, bool encoder_decoder) {
   const std::string tensors = folder + "/expected.safetensors";
   if (!std::filesystem::exists(tensors)) return expected;
   const SafetensorsFile file(tensors);
+  const TensorView* logits = file.find("logits");
+  if (logits != nullptr && (logits->shape.empty() || logits->shape.back() != vocabulary))
+    throw InputError(fmt::format(
+        "{}: tensor logits: its last axis must be the vocabulary, {} values", tensors, vocabulary));
   expected.logits = floats_of(file, "logits");
   for (std::size_t i = 0; i < expected.layers.size(); ++i) {
     expected.layers[i].input = floats_of(file, fmt::format("moe.{}.input", i));

@@ -20,7 +20,7 @@ struct ExpectedOutput {
   std::vector<float> logits;
 };
 
-// InputError with file and key.
-ExpectedOutput read_expected(const std::string& folder, bool encoder_decoder);
+// InputError with file and key, also for ids and logits that do not fit the vocabulary.
+ExpectedOutput read_expected(const std::string& folder, bool encoder_decoder, int vocabulary);
 
 }  // namespace moesim

@@ -6,13 +6,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 
 #include "sim/io/json_reader.h"
 #include "sim/io/python_json.h"
 #include "sim/io/safetensors.h"
 #include "workloads/forward/check/expected_output.h"
 #include "workloads/forward/forward.h"
+#include "workloads/forward/model_path.h"
 
 namespace moesim {
 namespace {
@@ -138,7 +138,7 @@ std::string shown(const std::optional<double>& difference, double tolerance) {
 
 FolderCheck check_folder(const std::string& folder, const CheckTolerance& tolerance) {
   const ForwardModel model(folder);
-  const ExpectedOutput expected = read_expected(folder, model.has_encoder());
+  const ExpectedOutput expected = read_expected(folder, model.has_encoder(), model.vocabulary());
   const Ours ours = run_prompts(model, expected);
   FolderCheck check;
   check.folder = folder;
@@ -166,8 +166,7 @@ std::string check_text(const std::vector<FolderCheck>& checks, const CheckTolera
   for (const FolderCheck& check : checks) {
     passed += check.passed ? 1 : 0;
     text += fmt::format(
-        "{:<28} {:<20} {:>6} {:>9} {:>9} {:>9} {:>9} {:>9} {:>12}  {}\n",
-        std::filesystem::path(check.folder).lexically_normal().filename().string(),
+        "{:<28} {:<20} {:>6} {:>9} {:>9} {:>9} {:>9} {:>9} {:>12}  {}\n", model_label(check.folder),
         check.model_type, check.tokens, shown(check.logits, tolerance.logits),
         shown(check.router_logits, tolerance.router_logits),
         shown(check.weights, tolerance.weights), shown(check.block_inputs, tolerance.blocks),
