@@ -88,7 +88,8 @@ void add_agentic(CLI::App& command) {
   command.add_option("--seed", arguments->seed, "default: the description's");
   command.footer(
       "Example: moesim trace agentic workloads/agentic/coding_agent.json --from trace.safetensors "
-      "--out agents.safetensors");
+      "--domain logic=arithmetic --domain knowledge=prose --out agents.safetensors\n"
+      "(the reference model's trace has the domains arithmetic, code, json and prose)");
   command.callback([arguments] { expand(*arguments); });
 }
 
