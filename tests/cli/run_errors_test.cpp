@@ -183,3 +183,10 @@ TEST_CASE("A disk that fills leaves nothing half-written") {
               3, {"cannot write"});
   CHECK(files_below(folder.path()) == 1);
 }
+
+TEST_CASE("A misspelt subcommand or option is named before what is missing because of it") {
+  check_fails(run_program("forward chek"), 2, {"chek was not expected", "did you mean \"check\""});
+  check_fails(run_program("trace forward --otu x"), 2,
+              {"--otu was not expected", "did you mean \"--out\""});
+  check_fails(run_program("trace stats"), 2, {"file is required"});
+}
