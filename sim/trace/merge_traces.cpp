@@ -93,6 +93,7 @@ std::size_t leading_requests(const RequestSizes& sizes, double target) {
 // Rows each trace may give so that they stand as the weights say.
 std::vector<double> targets(const std::vector<NamedTrace>& traces, const MergeOptions& options) {
   std::vector<double> rows;
+  rows.reserve(traces.size());
   for (const NamedTrace& each : traces) rows.push_back(static_cast<double>(each.trace.tokens()));
   if (options.weights.empty()) return rows;
   double scale = std::numeric_limits<double>::infinity();

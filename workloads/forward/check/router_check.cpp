@@ -66,7 +66,7 @@ bool chose_masked(const RouterCase& of, std::int64_t token, const double* expert
   const std::int64_t size = of.columns / of.parameters.groups;
   const auto begin = kept.values.begin() + token * kept.size(1);
   return !std::all_of(experts, experts + of.top_k, [&](double expert) {
-    const auto group = static_cast<double>(static_cast<std::int64_t>(expert) / size);
+    const std::int64_t group = static_cast<std::int64_t>(expert) / size;
     return std::find(begin, begin + kept.size(1), group) != begin + kept.size(1);
   });
 }
