@@ -128,7 +128,7 @@ TEST_CASE("a router case with another bias, a wrong name or a ragged array does 
   for (const auto& entry : original)
     if (entry["name"] == "deepseek_v3_groups") groups = entry;
   const auto write = [&](const nlohmann::json& entry) {
-    write_file(file, nlohmann::json{entry}.dump(1));
+    write_file(file, nlohmann::json::array({entry}).dump(1));
   };
   auto changed = groups;
   changed["params"]["e_score_correction_bias"][0] = 5.0;

@@ -145,7 +145,7 @@ TEST_CASE("added tokens are found in the text, the longest first, and cut it") {
 TEST_CASE("an added token that the vocabulary holds too keeps its id") {
   json tokenizer = plain_tokenizer();
   tokenizer["model"]["vocab"]["<｜begin｜>"] = 256;  // DeepSeek lists its special tokens so
-  tokenizer["added_tokens"] = {added_token(256, "<｜begin｜>")};
+  tokenizer["added_tokens"] = json::array({added_token(256, "<｜begin｜>")});
   const Tokenizer made = tokenizer_of(tokenizer);
   CHECK(made.encode("<｜begin｜>a", "text") == Ids{256, 'a'});
   CHECK(made.decode(Ids{256}, Tokenizer::SpecialTokens::added) == "<｜begin｜>");
