@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/source_dir.h"
+
 namespace moesim::test {
 
 namespace fs = std::filesystem;
@@ -55,7 +57,7 @@ inline std::vector<Include> includes_of(const Lines& lines) {
 
 // Every source file below the code folders whose extension is listed, sorted by path.
 inline std::vector<Source> read_sources(const std::set<std::string>& extensions) {
-  const fs::path root = MOESIM_SOURCE_DIR;
+  const fs::path root = test::source_dir();
   std::vector<Source> sources;
   for (const char* folder :
        {"analysis", "bench", "cli", "sim", "tests", "topologies", "workloads"}) {

@@ -4,7 +4,14 @@ file(GLOB_RECURSE MOESIM_TEST_SOURCES CONFIGURE_DEPENDS tests/*.cpp)
 list(FILTER MOESIM_TEST_SOURCES EXCLUDE REGEX "tests/fuzz/")
 add_executable(moesim_tests ${MOESIM_TEST_SOURCES})
 target_link_libraries(moesim_tests PRIVATE moesim_objects doctest::doctest)
-target_compile_definitions(moesim_tests PRIVATE MOESIM_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+target_compile_options(moesim_tests PRIVATE ${MOESIM_COLD_OPTIONS})
+if(MOESIM_PRECOMPILE)
+  target_precompile_headers(moesim_tests PRIVATE <algorithm> <filesystem> <fmt/format.h> <map> <string> <vector>
+                            <nlohmann/json.hpp> <doctest/doctest.h>)
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/main.cpp PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+endif()
+set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/main.cpp PROPERTIES COMPILE_DEFINITIONS
+  "MOESIM_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
 add_dependencies(moesim_tests moesim)
 
 foreach(source ${MOESIM_TEST_SOURCES})

@@ -19,6 +19,12 @@ std::string value_label(const std::string& key, const std::string& value) {
   return value + " " + words;
 }
 
+// A trace file says whose routing it holds; every other trace is the scenario's model's.
+std::string routing_model(const Scenario& scenario, const RoutingTrace& trace) {
+  const bool named = !scenario.trace.file.empty() && !trace.header.model.empty();
+  return named ? trace.header.model : scenario.routed_by;
+}
+
 // Whose routing it is, and how much of it.
 void note_trace(const PointFacts& facts, PointResult& result) {
   const Scenario& scenario = facts.scenario;
@@ -32,7 +38,7 @@ void note_trace(const PointFacts& facts, PointResult& result) {
         fmt::format("Stand-in: routing by {}, costs with the shapes of {}; its {} MoE layers "
                     "replay the {} traced "
                     "ones in turn ({:.3g} times).",
-                    scenario.routed_by, model.name, layers, trace.moe_layers(),
+                    routing_model(scenario, trace), model.name, layers, trace.moe_layers(),
                     static_cast<double>(layers) / static_cast<double>(trace.moe_layers())));
   }
   const double tokens = std::accumulate(
@@ -81,6 +87,7 @@ void note_limits(const ShardingPlan& plan, const WorkloadSpec& workload, PointRe
 void describe_point(const StudyPoint& point,
                     const Cluster& cluster,
                     const MoeModel& model,
+                    const RoutingTrace& trace,
                     PointResult& result) {
   const Scenario& scenario = point.scenario;
   result.varied = point.varied;
@@ -90,7 +97,7 @@ void describe_point(const StudyPoint& point,
   if (result.label.empty()) result.label = scenario.plan.placement_strategy;
   result.scenario_name = scenario.name;
   result.model = model.name;
-  result.routed_by = scenario.routed_by;
+  result.routed_by = routing_model(scenario, trace);
   result.cluster =
       fmt::format("{} x {} {}, {}", cluster.fabric.nodes(), cluster.fabric.ranks_per_node,
                   cluster.accelerator.name, cluster.spec.topology);

@@ -10,10 +10,12 @@
 
 namespace moesim {
 
-// Fills label, names, ranks and seed.
+// Fills label, names (the routing's model from the trace where the scenario replays a file), ranks
+// and seed.
 void describe_point(const StudyPoint& point,
                     const Cluster& cluster,
                     const MoeModel& model,
+                    const RoutingTrace& trace,
                     PointResult& result);
 
 // What a point ran on.

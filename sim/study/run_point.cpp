@@ -119,7 +119,7 @@ PointResult run_point(const StudyPoint& point, const std::string& trace_path, in
 
   PointResult result;
   result.key = point_key(point, trace_path);
-  describe_point(point, cluster, model, result);
+  describe_point(point, cluster, model, trace, result);
   result.expert_load_layers = trace.header.layer_ids;
   add_notes({scenario, model, trace, split, batches}, result);
   const KernelCosts costs(model, cluster.accelerator, plan.parallelism, plan.precision);

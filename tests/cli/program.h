@@ -11,6 +11,7 @@
 #include <string>
 
 #include "sim/io/files.h"
+#include "tests/source_dir.h"
 #include "tests/temporary_folder.h"
 
 namespace moesim::test {
@@ -40,6 +41,6 @@ inline Outcome run_program(const std::string& arguments, const std::string& pref
   return run_command(prefix + program + " " + arguments + " 2>&1 </dev/null");
 }
 
-inline const std::string kFirstRun = std::string(MOESIM_SOURCE_DIR) + "/scenarios/first_run.json";
+inline const std::string kFirstRun = test::source_dir() + "/scenarios/first_run.json";
 
 }  // namespace moesim::test

@@ -9,6 +9,7 @@
 #include "sim/io/safetensors.h"
 #include "sim/trace/routing_trace.h"
 #include "tests/cli/program.h"
+#include "tests/source_dir.h"
 
 using namespace moesim;
 using moesim::test::kFirstRun;
@@ -63,7 +64,7 @@ std::size_t files_below(const std::string& folder) {
 
 // A copy of the golden Mixtral whose first MoE weight is replaced.
 void copy_model(const TemporaryFolder& folder) {
-  const std::string golden = std::string(MOESIM_SOURCE_DIR) + "/tests/data/golden/mixtral/";
+  const std::string golden = test::source_dir() + "/tests/data/golden/mixtral/";
   fs::copy(golden + "config.json", folder.path());
   fs::copy(golden + "model.safetensors", folder.path());
 }

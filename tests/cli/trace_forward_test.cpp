@@ -3,6 +3,7 @@
 
 #include "sim/trace/routing_trace.h"
 #include "tests/cli/program.h"
+#include "tests/source_dir.h"
 
 using namespace moesim;
 using moesim::test::Outcome;
@@ -11,7 +12,7 @@ using moesim::test::TemporaryFolder;
 
 namespace {
 
-const std::string kGolden = std::string(MOESIM_SOURCE_DIR) + "/tests/data/golden/";
+const std::string kGolden = test::source_dir() + "/tests/data/golden/";
 
 void check_program_says(const Outcome& outcome, int code, const std::string& part) {
   INFO(outcome.output);

@@ -5,6 +5,7 @@
 
 #include "sim/trace/routing_trace.h"
 #include "tests/cli/program.h"
+#include "tests/source_dir.h"
 
 using namespace moesim;
 using moesim::test::Outcome;
@@ -13,8 +14,8 @@ using moesim::test::TemporaryFolder;
 
 namespace {
 
-const std::string kDumps = MOESIM_SOURCE_DIR "/tests/data/imports/";
-const std::string kScenario = MOESIM_SOURCE_DIR "/scenarios/imported_trace.json";
+const std::string kDumps = test::source_dir() + "/tests/data/imports/";
+const std::string kScenario = test::source_dir() + "/scenarios/imported_trace.json";
 
 bool shows(const Outcome& outcome, const std::string& part) {
   return outcome.output.find(part) != std::string::npos;
@@ -25,8 +26,8 @@ bool shows(const Outcome& outcome, const std::string& part) {
 TEST_CASE("An SGLang dump is replayed in two commands") {
   const TemporaryFolder folder;
   const std::string there = "cd " + folder.path() + " && ";
-  const Outcome imported =
-      run_program("trace import " + kDumps + "sglang_olmoe.pt --out t.safetensors", there);
+  const Outcome imported = run_program(
+      "trace import " + kDumps + "sglang_olmoe.pt --model mine --out t.safetensors", there);
   INFO(imported.output);
   REQUIRE(imported.code == 0);
   CHECK(shows(imported, "t.safetensors: 96 tokens, 16 MoE layers, 64 experts, top-8"));
@@ -35,6 +36,7 @@ TEST_CASE("An SGLang dump is replayed in two commands") {
   INFO(replayed.output);
   REQUIRE(replayed.code == 0);
   CHECK(std::filesystem::exists(folder / "out/result.json"));
+  CHECK(shows(replayed, "olmoe-1b-7b, routed by mine"));
 }
 
 TEST_CASE("An imported trace file keeps what was said of it") {

@@ -11,6 +11,7 @@
 #include "sim/study/study.h"
 #include "sim/trace/routing_trace.h"
 #include "tests/cli/program.h"
+#include "tests/source_dir.h"
 
 using namespace moesim;
 using moesim::test::Outcome;
@@ -25,8 +26,7 @@ void check_synth_says(const Outcome& outcome, int code, const std::string& part)
   CHECK(outcome.output.find(part) != std::string::npos);
 }
 
-const std::string kSyntheticScenario =
-    std::string(MOESIM_SOURCE_DIR) + "/scenarios/synthetic_deepseek_v3.json";
+const std::string kSyntheticScenario = test::source_dir() + "/scenarios/synthetic_deepseek_v3.json";
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include "sim/trace/routing_trace.h"
 #include "tests/cli/program.h"
 #include "tests/sim/trace/hand_made_trace.h"
+#include "tests/source_dir.h"
 
 using namespace moesim;
 using moesim::test::Outcome;
@@ -46,7 +47,7 @@ TEST_CASE("wrong input to the trace tools exits with 2 and writes nothing") {
   check_says(run_program("trace slice " + trace + " --tokens 3:1 --out " + out), 2, "--tokens");
   check_says(run_program("trace merge " + trace + " --out " + out), 2, "at least two");
   check_says(run_program("trace diff " + trace + " " + out), 2, "u.safetensors");
-  check_says(run_program("trace agentic " + std::string(MOESIM_SOURCE_DIR) +
+  check_says(run_program("trace agentic " + test::source_dir() +
                          "/workloads/agentic/coding_agent.json --from " + trace + " --out " + out),
              2, "--domain logic=NAME");
   CHECK(folder.entries() == 1);
@@ -56,7 +57,7 @@ TEST_CASE("an agentic workload is expanded from a trace's domains") {
   const TemporaryFolder folder;
   const std::string trace = folder / "t.safetensors", out = folder / "u.safetensors";
   write_trace(trace, make_trace(hand_made_columns()));
-  check_says(run_program("trace agentic " + std::string(MOESIM_SOURCE_DIR) +
+  check_says(run_program("trace agentic " + test::source_dir() +
                          "/workloads/agentic/coding_agent.json --from " + trace + " --out " + out +
                          " --domain logic=prose --domain knowledge=prose"),
              0, "from the prefix cache");

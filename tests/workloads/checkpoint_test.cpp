@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "tests/source_dir.h"
 #include "tests/workloads/golden.h"
 
 namespace moesim {
@@ -54,7 +55,7 @@ TEST_CASE("results are bit-identical over thread counts") {
 
 TEST_CASE("the reference model's results are bit-identical over thread counts") {
   // 300 tokens: more than two tiles of rows, so that threads really share the work.
-  const ForwardModel model(std::string(MOESIM_SOURCE_DIR) + "/workloads/reference/model");
+  const ForwardModel model(test::source_dir() + "/workloads/reference/model");
   std::vector<std::int32_t> tokens;
   for (std::int32_t i = 0; i < 300; ++i) tokens.push_back(32 + i * i % 90);
   const ForwardOutput alone = run_tokens(model, tokens, 1);

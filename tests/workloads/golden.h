@@ -17,13 +17,14 @@
 #include "sim/core/error.h"
 #include "sim/io/files.h"
 #include "sim/io/safetensors.h"
+#include "tests/source_dir.h"
 #include "tests/temporary_folder.h"
 #include "workloads/forward/forward.h"
 
 namespace moesim {
 
 inline std::string golden_folder(const std::string& name) {
-  return std::string(MOESIM_SOURCE_DIR) + "/tests/data/golden/" + name;
+  return test::source_dir() + "/tests/data/golden/" + name;
 }
 
 inline std::vector<float> floats_of(const TensorView& tensor) {

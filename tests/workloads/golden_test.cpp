@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/source_dir.h"
+
 namespace moesim {
 namespace {
 
@@ -83,7 +85,7 @@ TEST_CASE("every decoder agrees with its golden vectors") {
 }
 
 TEST_CASE("the shipped reference model agrees with the vectors of its training code") {
-  check_golden(std::string(MOESIM_SOURCE_DIR) + "/workloads/reference/model", kGolden);
+  check_golden(test::source_dir() + "/workloads/reference/model", kGolden);
 }
 
 TEST_CASE("a mixture's logits are a bare matrix product of the block's input") {

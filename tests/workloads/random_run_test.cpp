@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "tests/source_dir.h"
 #include "tests/workloads/golden.h"
 #include "workloads/forward/model_path.h"
 
@@ -13,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::string kShippedModels = std::string(MOESIM_SOURCE_DIR) + "/workloads/models";
+const std::string kShippedModels = test::source_dir() + "/workloads/models";
 
 TEST_CASE("two layers of every shipped configuration run with random weights") {
   int ran = 0;

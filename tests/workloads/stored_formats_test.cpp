@@ -3,16 +3,15 @@
 #include "workloads/forward/stored_formats.h"
 
 #include <doctest/doctest.h>
-#include <hwy/targets.h>
 
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "sim/core/random.h"
+#include "tests/workloads/every_target.h"
 #include "workloads/forward/matrix_vector.h"
 
 namespace moesim {
@@ -29,16 +28,6 @@ double value_of(int code, int exponent_bits, int mantissa_bits, int bias) {
   const double size =
       exponent == 0 ? std::ldexp(fraction, 1 - bias) : std::ldexp(1 + fraction, exponent - bias);
   return (code >> (mantissa_bits + exponent_bits) & 1) != 0 ? -size : size;
-}
-
-// Runs `check` once for each instruction set this CPU has, and leaves the best one chosen.
-void on_every_target(const std::function<void()>& check) {
-  for (const std::int64_t target : hwy::SupportedAndGeneratedTargets()) {
-    hwy::GetChosenTarget().Update(target);
-    CAPTURE(hwy::TargetName(target));
-    check();
-  }
-  hwy::GetChosenTarget().DeInit();
 }
 
 StoredMatrix matrix_of(ElementFormat format, const Codes& codes, std::int64_t columns) {

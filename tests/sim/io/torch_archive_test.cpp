@@ -7,6 +7,7 @@
 #include "sim/core/error.h"
 #include "sim/io/files.h"
 #include "tests/sim/io/zip_bytes.h"
+#include "tests/source_dir.h"
 
 using namespace moesim;
 using moesim::test::bytes_of;
@@ -17,7 +18,7 @@ using moesim::test::ZipPart;
 namespace {
 
 using Integers = std::vector<std::int64_t>;
-const std::string kImports = MOESIM_SOURCE_DIR "/tests/data/imports/";
+const std::string kImports = test::source_dir() + "/tests/data/imports/";
 
 // A pickle with a storage "0" of `data` beside it.
 std::string archive_of(const std::string& pickle, const std::string& data = std::string(24, '\0')) {

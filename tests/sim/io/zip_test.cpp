@@ -7,6 +7,7 @@
 #include "sim/core/error.h"
 #include "sim/io/files.h"
 #include "tests/sim/io/zip_bytes.h"
+#include "tests/source_dir.h"
 
 using namespace moesim;
 using moesim::test::bytes_of;
@@ -50,7 +51,7 @@ TEST_CASE("A zip archive gives its members in order, by name and whole") {
 }
 
 TEST_CASE("A deflated member is unpacked") {
-  const MappedFile file(MOESIM_SOURCE_DIR "/tests/data/imports/vllm.npz");
+  const MappedFile file(test::source_dir() + "/tests/data/imports/vllm.npz");
   const ZipArchive archive(file.bytes(), "vllm.npz");
   const ZipMember* member = archive.find("b.npy");
   REQUIRE(member != nullptr);

@@ -11,6 +11,7 @@
 #include "sim/core/error.h"
 #include "sim/io/files.h"
 #include "sim/io/safetensors.h"
+#include "tests/source_dir.h"
 #include "tests/temporary_folder.h"
 
 using namespace moesim;
@@ -49,7 +50,7 @@ std::int64_t stored_weights(const std::string& path) {
 
 TEST_CASE("counted parameters are the weights of every golden checkpoint") {
   int folders = 0;
-  const std::string golden = std::string(MOESIM_SOURCE_DIR) + "/tests/data/golden";
+  const std::string golden = test::source_dir() + "/tests/data/golden";
   for (const auto& entry : std::filesystem::directory_iterator(golden)) {
     const std::string weights = entry.path().string() + "/model.safetensors";
     if (!std::filesystem::exists(weights)) continue;

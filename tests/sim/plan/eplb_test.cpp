@@ -8,6 +8,7 @@
 
 #include "sim/core/error.h"
 #include "sim/io/json_reader.h"
+#include "tests/source_dir.h"
 
 namespace moesim {
 namespace {
@@ -33,7 +34,7 @@ std::vector<int> padded(std::vector<int> slots, std::size_t width) {
 }  // namespace
 
 TEST_CASE("EPLB gives the slots, replicas and counts of the original in all its cases") {
-  const JsonNode file = read_json_file(MOESIM_SOURCE_DIR "/tests/data/eplb_cases.json");
+  const JsonNode file = read_json_file(test::source_dir() + "/tests/data/eplb_cases.json");
   const nlohmann::json& cases = file.at("cases").json();
   REQUIRE(cases.size() == 20);
   int hierarchical = 0, global = 0;

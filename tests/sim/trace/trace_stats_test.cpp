@@ -9,6 +9,7 @@
 #include "sim/io/json_reader.h"
 #include "sim/trace/request_rows.h"
 #include "tests/sim/trace/hand_made_trace.h"
+#include "tests/source_dir.h"
 
 namespace moesim {
 namespace {
@@ -77,7 +78,7 @@ TEST_CASE("experts without load and an idle layer leave the statistics finite") 
 
 TEST_CASE("OLMoE's counts give the skew that was measured on them") {
   const JsonNode counts =
-      read_json_file(MOESIM_SOURCE_DIR "/tests/data/olmoe_domain_counts.json").at("counts");
+      read_json_file(test::source_dir() + "/tests/data/olmoe_domain_counts.json").at("counts");
   struct Measured {
     const char* domain;
     double max_over_mean[3], zipf_exponent[3];
@@ -101,7 +102,7 @@ TEST_CASE("OLMoE's counts give the skew that was measured on them") {
 
 TEST_CASE("OLMoE's domains part further with depth, as measured") {
   const JsonNode counts =
-      read_json_file(MOESIM_SOURCE_DIR "/tests/data/olmoe_domain_counts.json").at("counts");
+      read_json_file(test::source_dir() + "/tests/data/olmoe_domain_counts.json").at("counts");
   const double measured[] = {.26, .44, .52};
   for (std::size_t layer = 0; layer < 3; ++layer) {
     std::vector<LoadStats> domains;

@@ -2,18 +2,19 @@
 // are read, and layers of each kind run at their full shapes with random weights.
 #include <doctest/doctest.h>
 
+#include "tests/source_dir.h"
 #include "tests/workloads/golden.h"
 
 namespace moesim {
 namespace {
 
 std::string model_file(const std::string& model) {
-  return std::string(MOESIM_SOURCE_DIR) + "/workloads/models/" + model + ".json";
+  return test::source_dir() + "/workloads/models/" + model + ".json";
 }
 
 TEST_CASE("the forward pass reads every published configuration, all layers of it") {
   std::size_t files = 0;
-  const std::string folder = std::string(MOESIM_SOURCE_DIR) + "/workloads/models";
+  const std::string folder = test::source_dir() + "/workloads/models";
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() != ".json") continue;
     CAPTURE(entry.path().filename().string());

@@ -2,6 +2,7 @@
 // MiMo-V2-Flash at their full layer shapes: layers of every kind with random weights.
 #include <doctest/doctest.h>
 
+#include "tests/source_dir.h"
 #include "tests/workloads/golden.h"
 
 namespace moesim {
@@ -31,8 +32,7 @@ TEST_CASE("published hybrids are read whole and run by layers, at once and token
   const std::vector<std::int32_t> tokens{5, 17, 900, 3, 3, 41};
   for (const PublishedHybrid& published : kPublished) {
     CAPTURE(published.model);
-    const std::string path =
-        std::string(MOESIM_SOURCE_DIR) + "/workloads/models/" + published.model + ".json";
+    const std::string path = test::source_dir() + "/workloads/models/" + published.model + ".json";
     const ForwardModel whole(path, {.random_seed = 1});
     CHECK(static_cast<int>(whole.moe_layer_ids().size()) == published.moe_layers);
     const ForwardModel part(

@@ -2,6 +2,7 @@
 // full layer shapes: layers of every kind with random weights.
 #include <doctest/doctest.h>
 
+#include "tests/source_dir.h"
 #include "tests/workloads/golden.h"
 
 namespace moesim {
@@ -15,7 +16,7 @@ struct PublishedShape {
 class PublishedRun {
  public:
   explicit PublishedRun(const PublishedShape& shape)
-      : model_(std::string(MOESIM_SOURCE_DIR) + "/workloads/models/" + shape.model + ".json",
+      : model_(test::source_dir() + "/workloads/models/" + shape.model + ".json",
                {.first_layer = shape.first, .end_layer = shape.end, .random_seed = 1}) {}
 
   const ForwardModel& model() const { return model_; }

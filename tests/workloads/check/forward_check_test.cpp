@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/cli/program.h"
+#include "tests/source_dir.h"
 #include "tests/workloads/golden.h"
 #include "workloads/forward/check/golden_check.h"
 #include "workloads/forward/check/router_check.h"
@@ -9,8 +10,7 @@
 namespace moesim {
 namespace {
 
-const std::string kRouterCases =
-    std::string(MOESIM_SOURCE_DIR) + "/tests/data/router_cases/router_cases.json";
+const std::string kRouterCases = test::source_dir() + "/tests/data/router_cases/router_cases.json";
 
 void copy_golden(const std::string& name, const std::string& to) {
   for (const char* file :

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "sim/core/random.h"
+#include "tests/source_dir.h"
 #include "tests/workloads/golden.h"
 #include "workloads/routers/top_k.h"
 
@@ -31,8 +32,8 @@ Choice route(const std::string& router,
 }
 
 nlohmann::json case_named(const std::string& name) {
-  const auto cases = nlohmann::json::parse(read_text_file(
-      std::string(MOESIM_SOURCE_DIR) + "/tests/data/router_cases/router_cases.json"));
+  const auto cases = nlohmann::json::parse(
+      read_text_file(test::source_dir() + "/tests/data/router_cases/router_cases.json"));
   for (const auto& entry : cases)
     if (entry["name"] == name) return entry;
   throw std::runtime_error("no router case " + name);

@@ -11,6 +11,7 @@
 
 #include "sim/io/json_reader.h"
 #include "sim/trace/trace_stats.h"
+#include "tests/source_dir.h"
 
 namespace moesim {
 namespace {
@@ -62,7 +63,7 @@ TEST_CASE("like OLMoE, every domain and layer is as skewed as was counted") {
   // 2048-token texts: some 60 a domain here, so that the mix of token classes evens out.
   const TraceStats stats = drawn("olmoe", texts(600000));
   const JsonNode counts =
-      read_json_file(MOESIM_SOURCE_DIR "/tests/data/olmoe_domain_counts.json").at("counts");
+      read_json_file(test::source_dir() + "/tests/data/olmoe_domain_counts.json").at("counts");
   const std::size_t layers[] = {0, 7, 15};
   for (std::size_t i = 0; i < 3; ++i) {
     const LayerTraceStats& layer = stats.layers[layers[i]];

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <set>
 
+#include "tests/source_dir.h"
 #include "tests/workloads/traces/importers/import_files.h"
 
 using namespace moesim;
@@ -16,7 +17,7 @@ using namespace moesim::test;  // NOLINT(google-build-using-namespace)
 namespace {
 
 using Loads = std::vector<std::int64_t>;
-const std::string kOlmoeCounts = MOESIM_SOURCE_DIR "/tests/data/olmoe_domain_counts.json";
+const std::string kOlmoeCounts = test::source_dir() + "/tests/data/olmoe_domain_counts.json";
 
 ImportOptions drawn(int top_k, std::int64_t tokens = 0) {
   ImportOptions options;

@@ -8,11 +8,12 @@
 
 #include "sim/core/error.h"
 #include "sim/io/files.h"
+#include "tests/source_dir.h"
 #include "workloads/traces/importer.h"
 
 namespace moesim::test {
 
-inline const std::string kImports = MOESIM_SOURCE_DIR "/tests/data/imports/";
+inline const std::string kImports = test::source_dir() + "/tests/data/imports/";
 
 // A file to import, made of a text that must live as long.
 inline ImportFile import_file(const std::string& name, const std::string& text) {

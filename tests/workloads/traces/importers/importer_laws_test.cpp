@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "tests/source_dir.h"
 #include "tests/workloads/traces/importers/import_files.h"
 
 using namespace moesim;
@@ -32,8 +33,8 @@ TEST_CASE("Every importer is a file of its name and knows its own format alone")
   REQUIRE(Importers::instance().names().size() >= 6);
   for (const std::string& name : Importers::instance().names()) {
     CAPTURE(name);
-    CHECK(
-        std::filesystem::exists(MOESIM_SOURCE_DIR "/workloads/traces/importers/" + name + ".cpp"));
+    CHECK(std::filesystem::exists(test::source_dir() + "/workloads/traces/importers/" + name +
+                                  ".cpp"));
     const std::string example = example_of(name);
     REQUIRE_FALSE(example.empty());
     for (const std::string& other : Importers::instance().names()) {
