@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "tests/workloads/every_target.h"
+#include "workloads/forward/exact_product.h"
 #include "workloads/forward/matrix_vector.h"
 
 namespace moesim {
@@ -116,6 +117,19 @@ TEST_CASE("so do those with a scale for each block") {
     run_shapes(ElementFormat::e2m1, ScaleFormat::e8m0, 32);
     run_shapes(ElementFormat::int4, ScaleFormat::bf16, 32);
   });
+}
+
+TEST_CASE("a product in double precision reads its two vectors") {
+  for (const Guarded::Side side : {Guarded::Side::before, Guarded::Side::after})
+    for (const std::int64_t size : {1, 7, 8, 9, 31, 64}) {
+      const Guarded a(static_cast<std::size_t>(size) * sizeof(float), side);
+      const Guarded b(static_cast<std::size_t>(size) * sizeof(float), side);
+      for (std::int64_t i = 0; i < size; ++i) {
+        a.floats()[i] = static_cast<float>(i);
+        b.floats()[i] = 2;
+      }
+      CHECK(exact_product(a.floats(), b.floats(), size) == static_cast<double>(size * (size - 1)));
+    }
 }
 
 TEST_CASE("transposed matrices are expanded within their bounds") {
