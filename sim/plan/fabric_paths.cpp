@@ -25,7 +25,7 @@ FabricPaths::FabricPaths(const Fabric& fabric)
     : ranks_(static_cast<std::size_t>(fabric.ranks)), bisection_(bisection_bandwidth(fabric)) {
   for (std::size_t link = 0; link < fabric.links.size(); ++link) {
     bandwidth_.push_back(fabric.links[link].bandwidth.value);
-    if (fabric.links[link].tier != LinkTier::leaf_spine) ports_.push_back(id_of<LinkId>(link));
+    if (is_port(fabric.links[link].tier)) ports_.push_back(id_of<LinkId>(link));
   }
   first_.reserve(ranks_ * ranks_ + 1);
   latency_.reserve(ranks_ * ranks_);
