@@ -27,16 +27,21 @@ struct NvLink {
 };
 
 struct Reader {
-  ImportedGraph result = {};
+  ImportedGraph result;
   GraphImportOptions options;
   AssumedBandwidth host;
-  std::map<std::string, std::size_t> gpu_at = {};  // by host and bus id
-  std::vector<NvLink> nvlinks = {};
-  std::vector<std::size_t> cpus = {};
-  std::map<std::string, int> nodes = {};  // by host hash
-  std::string host_hash = {};
+  std::map<std::string, std::size_t> gpu_at;  // by host and bus id
+  std::vector<NvLink> nvlinks;
+  std::vector<std::size_t> cpus;
+  std::map<std::string, int> nodes;  // by host hash
+  std::string host_hash;
   int switches = 0;
 
+  explicit Reader(const GraphImportOptions& said)
+      : options(said),
+        host(said.host,
+             BytesPerSecond(32e9),
+             "the file states no bandwidth between CPUs: 32 GB/s, --host says otherwise") {}
   void read_cpu(const XmlElement& cpu);
   void read_pci(const XmlElement& pci, std::size_t parent);
   void read_gpu(const XmlElement& gpu, const XmlElement& pci, std::size_t parent);
@@ -154,13 +159,9 @@ void Reader::join_nvlinks() {
 ImportedGraph read_nccl_xml(const std::string& text,
                             const std::string& name,
                             const GraphImportOptions& options) {
-  using namespace literals;
   const XmlElement system = read_xml_text(text, name);
   if (system.name != "system") system.fail("wants the element \"system\", as NCCL writes it");
-  Reader reader{.options = options,
-                .host = {options.host, 32_GBps,
-                         "the file states no bandwidth between CPUs: 32 GB/s, --host says "
-                         "otherwise"}};
+  Reader reader(options);
   reader.result.graph.source = "NCCL topology, " + name;
   reader.result.notes.push_back("the file states no latency: all are 0");
   std::size_t first = 0;  // CPU of this host
