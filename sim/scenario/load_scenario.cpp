@@ -170,8 +170,9 @@ WeightFormat read_weight_format(const JsonNode& node) {
 }
 
 PayloadFormat read_payload(const JsonNode& node) {
-  return node.as_choice({"bf16", "fp8"}, "precision") == "fp8" ? PayloadFormat::fp8
-                                                               : PayloadFormat::bf16;
+  const std::string name = node.as_choice({"bf16", "fp8", "nvfp4"}, "precision");
+  if (name == "nvfp4") return PayloadFormat::nvfp4;
+  return name == "fp8" ? PayloadFormat::fp8 : PayloadFormat::bf16;
 }
 
 Precision read_precision(const std::optional<JsonNode>& node, const MoeModel& model) {
