@@ -18,6 +18,7 @@ struct PlatformLink {
   BytesPerSecond bandwidth;
   Seconds latency{};
   std::size_t a = kNowhere, b = kNowhere;  // devices, once a route has said
+  Location where = {};
 };
 
 struct Platform {
@@ -70,6 +71,7 @@ std::size_t Platform::device(const XmlElement& element, const std::string& attri
 void Platform::read_link(const XmlElement& element) {
   PlatformLink link;
   link.id = element.at("id");
+  link.where = element.where;
   link.bandwidth = simgrid_bandwidth(element, "bandwidth");
   if (element.find("latency")) link.latency = simgrid_latency(element, "latency");
   const auto policy = element.find("sharing_policy");
@@ -124,10 +126,6 @@ std::size_t Platform::step(const XmlElement& route,
     a = find(a);
     b = find(b);
   }
-  if (a == b)
-    route.fail("link \"" + link.id +
-               "\" would join a switch to itself: routes cross it between any two hosts, which no "
-               "cable of a graph does; leave it out or give every pair of switches its own");
   return a == at ? b : a;
 }
 
@@ -177,6 +175,7 @@ void Platform::read_zone(const XmlElement& zone) {
 void Platform::finish() {
   const FabricFile all = std::move(result.graph);
   result.graph = {};
+  result.graph.source = all.source;
   std::vector<std::size_t> number(all.devices.size());
   for (std::size_t device = 0; device < all.devices.size(); ++device) {
     if (find(device) == device)
@@ -190,6 +189,10 @@ void Platform::finish() {
       continue;
     }
     const std::size_t a = number[find(link.a)], b = number[find(link.b)];
+    if (a == b)
+      throw InputError(link.where, "\"" + link.id +
+                                       "\" would join a switch to itself: routes cross it between "
+                                       "any two hosts, which no cable does; leave it out of them");
     const bool port = result.graph.devices[a].kind == DeviceKind::gpu ||
                       result.graph.devices[b].kind == DeviceKind::gpu;
     result.graph.cables.push_back(
