@@ -1,6 +1,7 @@
 // FabricPicture as an SVG file: frames, lines, boxes, texts, and a legend below.
 #include <fmt/format.h>
 
+#include <array>
 #include <cmath>
 
 #include "analysis/charts/chart_kit.h"
@@ -28,7 +29,11 @@ std::string escaped(const std::string& text) {
   return safe;
 }
 
-std::string colour_of(LinkTier tier) { return series_colour(static_cast<std::size_t>(tier)); }
+// Tiers that never meet in one fabric share a colour.
+std::string colour_of(LinkTier tier) {
+  constexpr std::array<std::size_t, 9> colours{0, 1, 2, 3, 4, 5, 2, 4, 3};
+  return series_colour(colours[static_cast<std::size_t>(tier)]);
+}
 
 const char* fill_of(DeviceKind kind) {
   switch (kind) {
@@ -66,13 +71,37 @@ std::string line_svg(const PictureLine& line) {
 std::string lines_svg(const FabricPicture& picture, const FabricSummary& summary) {
   std::string svg;
   for (const TierSummary& tier : summary.tiers) {
-    svg +=
-        fmt::format("<g fill=\"none\" stroke=\"{}\" stroke-width=\"1.4\" stroke-opacity=\"0.8\">\n",
-                    colour_of(tier.tier));
-    for (const PictureLine& line : picture.lines)
-      if (line.tier == tier.tier) svg += line_svg(line);
-    svg += "</g>\n";
+    std::string lines;
+    std::size_t count = 0;
+    for (const PictureLine& line : picture.lines) {
+      if (line.tier != tier.tier) continue;
+      lines += line_svg(line);
+      ++count;
+    }
+    svg += fmt::format(
+        "<g fill=\"none\" stroke=\"{}\" stroke-width=\"{}\" stroke-opacity=\"0.8\">\n{}</g>\n",
+        colour_of(tier.tier), count > 60 ? 0.8 : 1.4, lines);
   }
+  return svg;
+}
+
+std::string frames_svg(const FabricPicture& picture) {
+  std::string svg;
+  for (const PictureFrame& frame : picture.frames)
+    svg += fmt::format(
+        "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"6\" fill=\"#fafafa\" "
+        "stroke=\"#bbb\"/>\n",
+        number(frame.x), number(frame.y), number(frame.width), number(frame.height));
+  return svg;
+}
+
+// Over the lines, with a white rim that keeps them apart from the words.
+std::string titles_svg(const FabricPicture& picture) {
+  std::string svg;
+  for (const PictureFrame& frame : picture.frames)
+    svg +=
+        fmt::format("<text x=\"{}\" y=\"{}\" class=\"rim\">{}</text>\n",
+                    number(frame.x + frame.width / 2), number(frame.y - 5), escaped(frame.title));
   return svg;
 }
 
@@ -104,8 +133,9 @@ std::string legend_svg(const FabricSummary& summary, double y) {
   std::string facts = fmt::format("{} GPUs, diameter {} links ({})", summary.ranks,
                                   summary.diameter, to_text(summary.farthest));
   if (std::isfinite(summary.bisection.value))
-    facts += fmt::format(", bisection {} each way, oversubscription {:.3g} : 1",
-                         to_text(summary.bisection), summary.oversubscription);
+    facts += fmt::format(", bisection {} each way", to_text(summary.bisection));
+  if (summary.oversubscription > 0)
+    facts += fmt::format(", oversubscription {:.3g} : 1", summary.oversubscription);
   return svg + fmt::format("<text x=\"24\" y=\"{}\" class=\"left\">{}</text>\n", number(y + 4),
                            escaped(facts));
 }
@@ -121,18 +151,12 @@ std::string fabric_svg(const FabricPicture& picture,
   std::string svg = fmt::format(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
       "height=\"{1}\">\n<style>text{{font:10px sans-serif;text-anchor:middle;fill:#222}}"
-      ".left{{font-size:12px;text-anchor:start}}.head{{font-size:16px;text-anchor:start}}</style>\n"
+      ".left{{font-size:12px;text-anchor:start}}.head{{font-size:16px;text-anchor:start}}"
+      ".rim{{paint-order:stroke;stroke:#fff;stroke-width:4px}}</style>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
       "<text x=\"24\" y=\"30\" class=\"head\">{2}</text>\n<g transform=\"translate({3} {4})\">\n",
       number(width), number(height), escaped(title), number((width - picture.width) / 2), kTop);
-  for (const PictureFrame& frame : picture.frames)
-    svg += fmt::format(
-        "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"6\" fill=\"#fafafa\" "
-        "stroke=\"#bbb\"/><text x=\"{}\" y=\"{}\">{}</text>\n",
-        number(frame.x), number(frame.y), number(frame.width), number(frame.height),
-        number(frame.x + frame.width / 2), number(frame.y + frame.height + 13),
-        escaped(frame.title));
-  svg += lines_svg(picture, summary);
+  svg += frames_svg(picture) + lines_svg(picture, summary) + titles_svg(picture);
   for (const PictureBox& box : picture.boxes) svg += box_svg(box);
   for (const PictureText& text : picture.texts)
     svg += fmt::format("<text x=\"{}\" y=\"{}\"{}>{}</text>\n", number(text.x), number(text.y),

@@ -35,10 +35,10 @@ std::string fabric_text(const FabricSummary& summary, const std::string& title) 
        fmt::format("{} = {} nodes x {}", summary.ranks, summary.nodes, summary.ranks_per_node));
   line("switches and others", devices_of(summary));
   line("bandwidth of a GPU", to_text(summary.port) + (summary.nodes > 1 ? " between nodes" : ""));
-  if (std::isfinite(summary.bisection.value)) {
+  if (std::isfinite(summary.bisection.value))
     line("bisection bandwidth", to_text(summary.bisection) + " each way");
+  if (summary.oversubscription > 0)
     line("oversubscription", fmt::format("{:.3g} : 1", summary.oversubscription));
-  }
   line("diameter", fmt::format("{} links, {}", summary.diameter, to_text(summary.farthest)));
   std::vector<std::vector<std::string>> rows;
   for (const TierSummary& tier : summary.tiers)

@@ -11,7 +11,7 @@ namespace moesim {
 namespace {
 
 constexpr double kBox = 30, kHigh = 22, kGap = 6, kNodeGap = 34, kRow = 96, kLeft = 120;
-constexpr std::size_t kMostNodes = 4, kMostGpus = 8, kMostSwitches = 12;
+constexpr std::size_t kMostNodes = 4, kMostGpus = 8, kMostSwitches = 12, kMostSpines = 8;
 
 // Rows from top to bottom; several kinds may share one.
 const std::vector<std::set<DeviceKind>>& rows_above() {
@@ -102,7 +102,10 @@ void Drawing::place_gpus(double y) {
 void Drawing::place_row(const std::set<DeviceKind>& kinds, double y) {
   const std::vector<Vertex> candidates = joined_to_drawn(kinds);
   if (candidates.empty()) return;
-  const std::vector<std::size_t> drawn = representatives(candidates.size(), kMostSwitches);
+  // All leaves of a plane are joined to all its spines: a few spines show it.
+  const bool spines = kinds.count(DeviceKind::spine) != 0 && count({DeviceKind::core}) == 0;
+  const std::vector<std::size_t> drawn =
+      representatives(candidates.size(), spines ? kMostSpines : kMostSwitches);
   const double step = (right - kLeft) / static_cast<double>(drawn.size());
   for (std::size_t i = 0; i < drawn.size(); ++i)
     place(candidates[drawn[i]], kLeft + step * (static_cast<double>(i) + 0.5), y);
@@ -131,11 +134,13 @@ void Drawing::place_inside(const std::set<DeviceKind>& kinds, double y) {
   }
   for (const auto& [x, devices] : by_place) {
     for (const Vertex device : devices) {
-      const double at = std::max(x, free + kBox / 2);
+      const std::string label = fabric.graph[device].name.substr(0, 14);
+      const double wide = 10 + 5.5 * static_cast<double>(label.size());
+      const double at = std::max(x, free + wide / 2);
       place(device, at, y);
-      free = at + kBox / 2 + kGap;
-      PictureBox& box = picture.boxes.back();
-      box.label = fabric.graph[device].name.substr(0, 5);
+      picture.boxes.back().label = label;
+      picture.boxes.back().width = wide;
+      free = at + wide / 2 + kGap;
     }
   }
   right = std::max(right, free);

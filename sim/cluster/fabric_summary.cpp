@@ -68,7 +68,7 @@ FabricSummary summary_of(const Fabric& fabric) {
   const auto ranks = static_cast<std::size_t>(fabric.ranks);
   summary.port = ports_of_first(fabric, ranks, several) / fabric.ranks;
   summary.bisection = bisection_bandwidth(fabric);
-  if (ranks > 1)
+  if (ranks > 1 && (!several || fabric.nodes() % 2 == 0))
     summary.oversubscription = ports_of_first(fabric, ranks / 2, several) / summary.bisection;
   walk_paths(fabric, summary);
   return summary;

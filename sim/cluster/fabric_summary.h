@@ -20,10 +20,11 @@ struct FabricSummary {
   std::vector<std::pair<DeviceKind, std::size_t>> devices;  // kinds that occur
   std::vector<TierSummary> tiers;                           // tiers that occur
   BytesPerSecond port;  // of a GPU into the network between nodes, mean; in one node all its links
-  BytesPerSecond bisection;     // bisection_bandwidth; infinite for one rank
-  double oversubscription = 1;  // ports of half the ranks / bisection
-  int diameter = 0;             // links of the longest path between two ranks
-  Seconds farthest{};           // latency of the slowest path
+  BytesPerSecond bisection;  // bisection_bandwidth; infinite for one rank
+  double oversubscription =
+      0;               // ports of half the ranks / bisection; 0 where the halves cut a node
+  int diameter = 0;    // links of the longest path between two ranks
+  Seconds farthest{};  // latency of the slowest path
 };
 
 // Walks the paths from all ranks, or from 64 spread evenly over more than 512.

@@ -153,7 +153,6 @@ TEST_CASE("a fat tree of k ports joins k^3/4 GPUs with 5 k^2/4 switches at full 
 }
 
 TEST_CASE("D-mod-k gives every link down to a leaf the traffic of one GPU") {
-  // 24 ranks of other leaves... every GPU is sent to by all ranks outside its node.
   TopologyOptions options = options_of(16, 1);
   options.switch_ports = 4;
   const auto loads = loads_of_uniform_traffic(build("fat_tree", options), LinkTier::leaf_spine);
@@ -247,7 +246,6 @@ TEST_CASE("a fabric written as a graph is read back as the same devices, links a
 
 TEST_CASE("a custom graph takes the widest way, and no way through a third GPU") {
   const test::TemporaryFolder folder;
-  options_of(1);
   const auto graph = [&](const std::string& links) {
     write_file(folder / "g.json", R"({"source": "by hand", "devices": [
       {"name": "a", "kind": "gpu"}, {"name": "b", "kind": "gpu"}, {"name": "c", "kind": "gpu"},

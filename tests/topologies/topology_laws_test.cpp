@@ -18,10 +18,6 @@ namespace {
 
 using namespace literals;
 
-struct Wire {
-  Vertex from, to;
-};
-
 TopologyOptions options_of(int nodes, int gpus_per_node) {
   TopologyOptions options;
   options.nodes = nodes;
@@ -61,14 +57,6 @@ std::optional<Fabric> build(const std::string& topology, int ranks) {
     return std::nullopt;
   }
   return part(options);
-}
-
-std::map<LinkId, Wire> wires_of(const Fabric& fabric) {
-  std::map<LinkId, Wire> wires;
-  for (const auto edge : boost::make_iterator_range(boost::edges(fabric.graph)))
-    wires[fabric.graph[edge]] = {boost::source(edge, fabric.graph),
-                                 boost::target(edge, fabric.graph)};
-  return wires;
 }
 
 // Hops to all devices, over paths that lead through no third GPU or over any; -1 = no path.
@@ -126,12 +114,11 @@ TEST_CASE("every topology numbers its GPUs first and by rank") {
 
 TEST_CASE("every topology joins all devices, both ways with equal cables") {
   for_every_fabric([](const Fabric& fabric, int) {
-    const auto wires = wires_of(fabric);
-    CHECK(wires.size() == fabric.links.size());
+    const std::vector<LinkEnds> ends = link_ends(fabric);
+    CHECK(boost::num_edges(fabric.graph) == fabric.links.size());
     std::map<std::pair<Vertex, Vertex>, double> bandwidth;
-    for (const auto& wire : wires)
-      bandwidth[{wire.second.from, wire.second.to}] +=
-          fabric.links[index(wire.first)].bandwidth.value;
+    for (std::size_t link = 0; link < ends.size(); ++link)
+      bandwidth[{ends[link].from, ends[link].to}] += fabric.links[link].bandwidth.value;
     for (const auto& pair : bandwidth)
       CHECK(bandwidth.at({pair.first.second, pair.first.first}) == pair.second);
     for (const int hops : hops_from(fabric, 0, true)) CHECK(hops >= 0);
@@ -154,7 +141,7 @@ TEST_CASE("every topology names its links apart") {
 // where another global cable may begin and end at the right routers.
 TEST_CASE("every route is a contiguous, loop-free path and no detour") {
   for_every_fabric([](const Fabric& fabric, int ranks) {
-    const auto wires = wires_of(fabric);
+    const std::vector<LinkEnds> ends = link_ends(fabric);
     Random random(7);
     std::vector<LinkId> path, again;
     for (int trial = 0; trial < 400; ++trial) {
@@ -168,8 +155,8 @@ TEST_CASE("every route is a contiguous, loop-free path and no detour") {
       Vertex at = source;
       std::set<Vertex> seen{at};
       for (const LinkId link : path) {
-        REQUIRE(wires.at(link).from == at);
-        at = wires.at(link).to;
+        REQUIRE(ends[index(link)].from == at);
+        at = ends[index(link)].to;
         CHECK(seen.insert(at).second);
       }
       CHECK(at == destination);
@@ -252,13 +239,13 @@ TEST_CASE("the health of a tier lowers all its links, that of a cable its two") 
 
 TEST_CASE("no topology sends through a third GPU") {
   for_every_fabric([](const Fabric& fabric, int ranks) {
-    const auto wires = wires_of(fabric);
+    const std::vector<LinkEnds> ends = link_ends(fabric);
     std::vector<LinkId> path;
     for (int destination = 1; destination < ranks; destination += 1 + ranks / 50) {
       path.clear();
       fabric.route(Rank{0}, static_cast<Rank>(destination), 0, path);
       for (std::size_t hop = 0; hop + 1 < path.size(); ++hop)
-        CHECK(wires.at(path[hop]).to >= static_cast<Vertex>(ranks));
+        CHECK(ends[index(path[hop])].to >= static_cast<Vertex>(ranks));
     }
   });
 }
