@@ -1,5 +1,5 @@
-// torus_3d: a router in every node, joined to its neighbours along x, y and z in rings; a GPU's NIC
-// ends at its node's router. Routes go dimension by dimension the shorter way round (Dally and
+// torus_3d: a switch in every node, joined to its neighbours along x, y and z in rings; a GPU's NIC
+// ends at its node's switch. Routes go dimension by dimension the shorter way round (Dally and
 // Towles, Principles and Practices of Interconnection Networks, 2004).
 #include <array>
 #include <memory>
@@ -90,31 +90,31 @@ Place size_of(const TopologyOptions& options) {
   return {options.torus[0], options.torus[1], options.torus[2]};
 }
 
-void connect_routers(Fabric& fabric, Torus& torus, const TopologyOptions& options) {
-  std::vector<Vertex> routers;
+void connect_switches(Fabric& fabric, Torus& torus, const TopologyOptions& options) {
+  std::vector<Vertex> switches;
   for (int node = 0; node < options.nodes; ++node) {
     const Place at = torus.place_of(node);
-    routers.push_back(fabric.add_device(DeviceKind::router, "router " + std::to_string(at[0]) +
-                                                                "," + std::to_string(at[1]) + "," +
-                                                                std::to_string(at[2])));
+    switches.push_back(fabric.add_device(
+        DeviceKind::fabric_switch, "switch " + std::to_string(at[0]) + "," + std::to_string(at[1]) +
+                                       "," + std::to_string(at[2])));
   }
   for (int rank = 0; rank < fabric.ranks; ++rank) {
     const int node = rank / options.gpus_per_node;
     torus.nics.push_back(fabric.connect(static_cast<Vertex>(rank),
-                                        routers[static_cast<std::size_t>(node)],
+                                        switches[static_cast<std::size_t>(node)],
                                         "nic " + std::to_string(rank), LinkTier::nic,
                                         options.nic_of(node), options.nic_latency / 2));
   }
   const BytesPerSecond each =
-      options.router_link == BytesPerSecond{} ? options.nic : options.router_link;
-  torus.rings.resize(routers.size());
-  for (std::size_t node = 0; node < routers.size(); ++node) {
+      options.switch_link == BytesPerSecond{} ? options.nic : options.switch_link;
+  torus.rings.resize(switches.size());
+  for (std::size_t node = 0; node < switches.size(); ++node) {
     for (std::size_t axis = 0; axis < 3; ++axis) {
       const int length = torus.size[axis];
       Place next = torus.place_of(static_cast<int>(node));
       if (length == 1 || (length == 2 && next[axis] == 1)) continue;
       next[axis] = (next[axis] + 1) % length;
-      torus.rings[node][axis] = fabric.connect(routers[node], routers[torus.node_at(next)],
+      torus.rings[node][axis] = fabric.connect(switches[node], switches[torus.node_at(next)],
                                                "torus " + std::to_string(node) + " +" + "xyz"[axis],
                                                LinkTier::torus, each, options.spine_latency / 2);
     }
@@ -122,7 +122,7 @@ void connect_routers(Fabric& fabric, Torus& torus, const TopologyOptions& option
 }
 
 Fabric build_torus_3d(const TopologyOptions& options) {
-  check_options(options, "torus_3d", {"scale_up", "torus", "router_link"});
+  check_options(options, "torus_3d", {"scale_up", "torus", "switch_link"});
   auto torus = std::make_shared<Torus>();
   torus->size = size_of(options);
   torus->gpus_per_node = options.gpus_per_node;
@@ -131,8 +131,8 @@ Fabric build_torus_3d(const TopologyOptions& options) {
   fabric.topology = "torus_3d";
   const NodeCables cables(fabric, options);
   if (options.nodes > 1) {
-    fabric.router_grid.assign(torus->size.begin(), torus->size.end());
-    connect_routers(fabric, *torus, options);
+    fabric.switch_grid.assign(torus->size.begin(), torus->size.end());
+    connect_switches(fabric, *torus, options);
   }
   fabric.route = [cables, torus](Rank source, Rank destination, std::uint32_t queue_pair,
                                  std::vector<LinkId>& path) {
@@ -145,7 +145,7 @@ Fabric build_torus_3d(const TopologyOptions& options) {
 }
 
 const Registered<TopologyPart> registered{
-    "torus_3d", "a router in every node, joined in rings along x, y and z", build_torus_3d};
+    "torus_3d", "a switch in every node, joined in rings along x, y and z", build_torus_3d};
 
 }  // namespace
 }  // namespace moesim

@@ -41,7 +41,7 @@ struct FabricPicture {
 
 FabricPicture picture_in_rows(const Fabric& fabric);     // GPUs below, switches above, tier by tier
 FabricPicture picture_in_circles(const Fabric& fabric);  // dragonfly groups; GPUs of one mesh
-FabricPicture picture_of_torus(const Fabric& fabric);    // routers seen from above one corner
+FabricPicture picture_of_torus(const Fabric& fabric);    // switches seen from above one corner
 FabricPicture picture_of(const Fabric& fabric);          // the one that suits it
 
 // A whole SVG file with `title`, the picture and a legend of tiers: colour, bandwidth, latency.

@@ -1,5 +1,5 @@
-// Devices that are all joined to each other stand in a circle: the routers of a dragonfly's groups,
-// the groups in a circle themselves, and the GPUs of a mesh.
+// Devices that are all joined to each other stand in a circle: the switches of a dragonfly's
+// groups, the groups in a circle themselves, and the GPUs of a mesh.
 #include <cmath>
 #include <map>
 #include <numbers>
@@ -9,7 +9,7 @@
 namespace moesim {
 namespace {
 
-constexpr std::size_t kMostGroups = 9, kMostRouters = 8, kMostGpus = 16;
+constexpr std::size_t kMostGroups = 9, kMostSwitches = 8, kMostGpus = 16;
 constexpr double kBox = 30, kHigh = 18;
 
 struct Point {
@@ -57,15 +57,15 @@ FabricPicture mesh(const Fabric& fabric) {
 }  // namespace
 
 FabricPicture picture_in_circles(const Fabric& fabric) {
-  if (fabric.router_grid.size() != 2) return mesh(fabric);
+  if (fabric.switch_grid.size() != 2) return mesh(fabric);
   FabricPicture picture;
   picture.width = picture.height = 760;
   std::map<Vertex, Point> places;
-  const auto all = static_cast<std::size_t>(fabric.router_grid[0]);
-  const auto routers = static_cast<std::size_t>(fabric.router_grid[1]);
-  const Vertex first = boost::num_vertices(fabric.graph) - all * routers;  // routers come last
+  const auto all = static_cast<std::size_t>(fabric.switch_grid[0]);
+  const auto switches = static_cast<std::size_t>(fabric.switch_grid[1]);
+  const Vertex first = boost::num_vertices(fabric.graph) - all * switches;  // switches come last
   const auto groups = representatives(all, kMostGroups);
-  const auto within = representatives(routers, kMostRouters);
+  const auto within = representatives(switches, kMostSwitches);
   const double radius = groups.size() > 1 ? 300 : 0;
   const double small = within.size() > 4 ? 62 : 44;
   for (std::size_t g = 0; g < groups.size(); ++g) {
@@ -73,8 +73,8 @@ FabricPicture picture_in_circles(const Fabric& fabric) {
     picture.frames.push_back({centre.x - small - 20, centre.y - small - 14, 2 * small + 40,
                               2 * small + 28, "group " + std::to_string(groups[g])});
     for (std::size_t r = 0; r < within.size(); ++r) {
-      const Vertex router = first + groups[g] * routers + within[r];
-      place(picture, places, fabric.graph[router], router,
+      const Vertex vertex = first + groups[g] * switches + within[r];
+      place(picture, places, fabric.graph[vertex], vertex,
             on_circle(centre, small, r, within.size()));
     }
   }
@@ -82,8 +82,8 @@ FabricPicture picture_in_circles(const Fabric& fabric) {
   picture.texts.push_back(
       {8, 750,
        std::to_string(groups.size()) + " of " + std::to_string(all) + " groups, " +
-           std::to_string(within.size()) + " of " + std::to_string(routers) +
-           " routers a group; GPUs, one NIC each, hang on the routers in order and are not drawn",
+           std::to_string(within.size()) + " of " + std::to_string(switches) +
+           " switches a group; GPUs, one NIC each, hang on the switches in order and are not drawn",
        false});
   return picture;
 }

@@ -16,7 +16,7 @@ constexpr std::size_t kMostNodes = 4, kMostGpus = 8, kMostSwitches = 12, kMostSp
 // Rows from top to bottom; several kinds may share one.
 const std::vector<std::set<DeviceKind>>& rows_above() {
   static const std::vector<std::set<DeviceKind>> rows{
-      {DeviceKind::core}, {DeviceKind::spine}, {DeviceKind::leaf, DeviceKind::router}};
+      {DeviceKind::core}, {DeviceKind::spine}, {DeviceKind::leaf, DeviceKind::fabric_switch}};
   return rows;
 }
 const std::vector<std::set<DeviceKind>>& rows_below() {

@@ -1,4 +1,4 @@
-// The routers of a torus, seen from above one corner; rings close by arcs.
+// The switches of a torus, seen from above one corner; rings close by arcs.
 #include <map>
 
 #include "analysis/topology/fabric_picture.h"
@@ -18,23 +18,23 @@ FabricPicture picture_of_torus(const Fabric& fabric) {
   FabricPicture picture;
   std::map<Vertex, std::size_t> box_of;
   std::vector<std::vector<std::size_t>> along;
-  std::size_t routers = 1;
-  for (const int side : fabric.router_grid) {
+  std::size_t switches = 1;
+  for (const int side : fabric.switch_grid) {
     along.push_back(representatives(static_cast<std::size_t>(side), kMostAlong));
-    routers *= static_cast<std::size_t>(side);
+    switches *= static_cast<std::size_t>(side);
   }
-  const Vertex first = boost::num_vertices(fabric.graph) - routers;  // routers come last
+  const Vertex first = boost::num_vertices(fabric.graph) - switches;  // switches come last
   const auto size = [&](std::size_t axis) { return static_cast<double>(along[axis].size()); };
   picture.width = 80 + (size(0) - 1) * kX + (size(1) - 1) * kYRight + 80;
   picture.height = 60 + (size(1) - 1) * kYUp + (size(2) - 1) * kZ + 60;
   for (std::size_t z = 0; z < along[2].size(); ++z) {
     for (std::size_t y = 0; y < along[1].size(); ++y) {
       for (std::size_t x = 0; x < along[0].size(); ++x) {
-        const auto nx = static_cast<std::size_t>(fabric.router_grid[0]);
-        const auto ny = static_cast<std::size_t>(fabric.router_grid[1]);
-        const Vertex router = first + (along[2][z] * ny + along[1][y]) * nx + along[0][x];
-        const Device& device = fabric.graph[router];
-        box_of[router] = picture.boxes.size();
+        const auto nx = static_cast<std::size_t>(fabric.switch_grid[0]);
+        const auto ny = static_cast<std::size_t>(fabric.switch_grid[1]);
+        const Vertex vertex = first + (along[2][z] * ny + along[1][y]) * nx + along[0][x];
+        const Device& device = fabric.graph[vertex];
+        box_of[vertex] = picture.boxes.size();
         picture.boxes.push_back(
             {80 + static_cast<double>(x) * kX + static_cast<double>(y) * kYRight,
              picture.height - 60 - static_cast<double>(y) * kYUp - static_cast<double>(z) * kZ,
@@ -55,17 +55,17 @@ FabricPicture picture_of_torus(const Fabric& fabric) {
   }
   picture.texts.push_back(
       {8, picture.height - 8,
-       std::to_string(fabric.router_grid[0]) + " x " + std::to_string(fabric.router_grid[1]) +
-           " x " + std::to_string(fabric.router_grid[2]) + " routers, each with " +
+       std::to_string(fabric.switch_grid[0]) + " x " + std::to_string(fabric.switch_grid[1]) +
+           " x " + std::to_string(fabric.switch_grid[2]) + " switches, each with " +
            std::to_string(fabric.ranks_per_node) + " GPUs (not drawn); arcs close the rings",
        false});
   return picture;
 }
 
 FabricPicture picture_of(const Fabric& fabric) {
-  if (fabric.router_grid.size() == 3) return picture_of_torus(fabric);
+  if (fabric.switch_grid.size() == 3) return picture_of_torus(fabric);
   const bool only_gpus = boost::num_vertices(fabric.graph) == static_cast<Vertex>(fabric.ranks);
-  return fabric.router_grid.size() == 2 || only_gpus ? picture_in_circles(fabric)
+  return fabric.switch_grid.size() == 2 || only_gpus ? picture_in_circles(fabric)
                                                      : picture_in_rows(fabric);
 }
 

@@ -60,8 +60,8 @@ void read_shape(const JsonNode& node, TopologyOptions& options) {
   read_int(node, "planes", options.planes);
   read_int(node, "gpus_per_tray", options.gpus_per_tray);
   read_int(node, "switch_ports", options.switch_ports);
-  read_int(node, "gpus_per_router", options.gpus_per_router);
-  read_int(node, "routers_per_group", options.routers_per_group);
+  read_int(node, "gpus_per_switch", options.gpus_per_switch);
+  read_int(node, "switches_per_group", options.switches_per_group);
   if (const auto torus = node.find("torus")) {
     options.torus.clear();
     for (const JsonNode& side : torus->items())
@@ -105,10 +105,10 @@ const std::vector<std::string>& cluster_keys() {
                                              "planes",
                                              "gpus_per_tray",
                                              "switch_ports",
-                                             "gpus_per_router",
-                                             "routers_per_group",
+                                             "gpus_per_switch",
+                                             "switches_per_group",
                                              "torus",
-                                             "router_link",
+                                             "switch_link",
                                              "graph",
                                              "link_health",
                                              "node_groups"};
@@ -125,7 +125,7 @@ void read_cluster_keys(const JsonNode& node, ClusterSpec& spec) {
   read_shape(node, options);
   read_rate(node, "nvlink", options.nvlink);
   read_rate(node, "nic", options.nic);
-  read_rate(node, "router_link", options.router_link);
+  read_rate(node, "switch_link", options.switch_link);
   read_latency(node, "nvlink_latency", options.nvlink_latency);
   read_latency(node, "nic_latency", options.nic_latency);
   read_latency(node, "spine_latency", options.spine_latency);

@@ -26,15 +26,15 @@
 namespace moesim {
 
 enum class LinkTier {
-  nvlink,         // GPU to NVSwitch or to another GPU, xGMI included
-  nic,            // GPU to its switch or router of the scale-out network
-  leaf_spine,     // leaf to spine switch (edge to aggregation in a fat tree)
-  spine_core,     // spine to core switch
-  router_local,   // between the routers of a dragonfly group
-  router_global,  // between dragonfly groups
-  torus,          // between neighbours of a torus
-  pcie,           // GPU or NIC to PCIe switch or CPU
-  host            // CPU to CPU
+  nvlink,            // GPU to NVSwitch or to another GPU, xGMI included
+  nic,               // GPU to its switch of the scale-out network
+  leaf_spine,        // leaf to spine switch (edge to aggregation in a fat tree)
+  spine_core,        // spine to core switch
+  dragonfly_local,   // between the switches of a dragonfly group
+  dragonfly_global,  // between dragonfly groups
+  torus,             // between neighbours of a torus
+  pcie,              // GPU or NIC to PCIe switch or CPU
+  host               // CPU to CPU
 };
 std::string to_text(LinkTier tier);            // for people: "NVLink", "leaf-spine"
 const std::vector<std::string>& tier_names();  // in JSON, in the order above: "leaf_spine"
@@ -50,7 +50,7 @@ struct Link {        // one direction of a cable
   Seconds latency{};
 };
 
-enum class DeviceKind { gpu, nvswitch, leaf, spine, core, router, pcie_switch, cpu, nic };
+enum class DeviceKind { gpu, nvswitch, leaf, spine, core, fabric_switch, pcie_switch, cpu, nic };
 const std::vector<std::string>& device_kind_names();  // in the order above
 std::string to_text(DeviceKind kind);
 DeviceKind device_kind_named(const std::string& name);  // InputError with the nearest name
@@ -74,9 +74,9 @@ struct Fabric {
   std::string topology;
   int ranks = 0;
   int ranks_per_node = 0;  // GPUs of one NVLink domain: a node, or a rack in nvl72
-  // How routers are numbered, for who draws them: {x, y, z} of a torus, {groups, routers a group}
+  // How switches are numbered, for who draws them: {x, y, z} of a torus, {groups, switches a group}
   // of a dragonfly; empty elsewhere.
-  std::vector<int> router_grid;
+  std::vector<int> switch_grid;
   FabricGraph graph;
   std::vector<Link> links;
   Route route;

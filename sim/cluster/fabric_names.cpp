@@ -19,16 +19,16 @@ std::size_t place_of(const std::string& name,
 }  // namespace
 
 std::string to_text(LinkTier tier) {
-  static const std::vector<std::string> texts{"NVLink",     "NIC",          "leaf-spine",
-                                              "spine-core", "router-local", "router-global",
-                                              "torus",      "PCIe",         "host"};
+  static const std::vector<std::string> texts{
+      "NVLink",           "NIC",   "leaf-spine", "spine-core", "dragonfly-local",
+      "dragonfly-global", "torus", "PCIe",       "host"};
   return texts[static_cast<std::size_t>(tier)];
 }
 
 const std::vector<std::string>& tier_names() {
-  static const std::vector<std::string> names{"nvlink",     "nic",          "leaf_spine",
-                                              "spine_core", "router_local", "router_global",
-                                              "torus",      "pcie",         "host"};
+  static const std::vector<std::string> names{
+      "nvlink",           "nic",   "leaf_spine", "spine_core", "dragonfly_local",
+      "dragonfly_global", "torus", "pcie",       "host"};
   return names;
 }
 
@@ -40,7 +40,7 @@ LinkTier tier_named(const std::string& name) {
 
 const std::vector<std::string>& device_kind_names() {
   static const std::vector<std::string> names{"gpu",    "nvswitch",    "leaf", "spine", "core",
-                                              "router", "pcie_switch", "cpu",  "nic"};
+                                              "switch", "pcie_switch", "cpu",  "nic"};
   return names;
 }
 

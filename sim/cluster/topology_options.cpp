@@ -44,10 +44,10 @@ std::vector<std::pair<std::string, bool>> given_options(const TopologyOptions& o
           {"planes", options.planes != usual.planes},
           {"gpus_per_tray", options.gpus_per_tray != usual.gpus_per_tray},
           {"switch_ports", options.switch_ports != usual.switch_ports},
-          {"gpus_per_router", options.gpus_per_router != usual.gpus_per_router},
-          {"routers_per_group", options.routers_per_group != usual.routers_per_group},
+          {"gpus_per_switch", options.gpus_per_switch != usual.gpus_per_switch},
+          {"switches_per_group", options.switches_per_group != usual.switches_per_group},
           {"torus", !options.torus.empty()},
-          {"router_link", options.router_link != usual.router_link},
+          {"switch_link", options.switch_link != usual.switch_link},
           {"graph", !options.graph.empty()}};
 }
 

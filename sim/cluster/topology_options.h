@@ -24,20 +24,20 @@ struct TopologyOptions {
   BytesPerSecond nvlink;        // one direction, one GPU, all its NVLinks together
   BytesPerSecond nic;           // one direction, one GPU, all its planes together
   Seconds nvlink_latency{};     // GPU to GPU
-  Seconds nic_latency{};        // GPU to GPU through one switch or router
-  Seconds spine_latency{};      // added by two more links between switches or routers
+  Seconds nic_latency{};        // GPU to GPU through one switch
+  Seconds spine_latency{};      // added by two more links between switches
   double oversubscription = 1;  // leaf downlink over uplink bandwidth, >= 1
   bool ecmp = false;            // hash flows onto equal paths instead of spreading by rank
   int nodes_per_leaf = 32;      // more nodes than this give every rail a further leaf
   ScaleUp scale_up = ScaleUp::nvswitch;
 
-  int planes = 1;             // rails: independent networks that share a GPU's NIC bandwidth
-  int gpus_per_tray = 4;      // nvl72: GPUs of a compute tray, one rail for each
-  int switch_ports = 0;       // fat_tree: its k, even; 0 = the least that holds all GPUs
-  int gpus_per_router = 0;    // dragonfly: its p; 0 = the least balanced one that holds all GPUs
-  int routers_per_group = 0;  // dragonfly: its a; 0 = 2 p
-  std::vector<int> torus;     // torus_3d: nodes along x, y and z; empty = as near a cube as divides
-  BytesPerSecond router_link;  // dragonfly, torus_3d: a link between routers; 0 = as nic
+  int planes = 1;              // rails: independent networks that share a GPU's NIC bandwidth
+  int gpus_per_tray = 4;       // nvl72: GPUs of a compute tray, one rail for each
+  int switch_ports = 0;        // fat_tree: its k, even; 0 = the least that holds all GPUs
+  int gpus_per_switch = 0;     // dragonfly: its p; 0 = the least balanced one that holds all GPUs
+  int switches_per_group = 0;  // dragonfly: its a; 0 = 2 p
+  std::vector<int> torus;  // torus_3d: nodes along x, y and z; empty = as near a cube as divides
+  BytesPerSecond switch_link;  // dragonfly, torus_3d: a link between switches; 0 = as nic
   std::string graph;           // custom: the JSON file of devices and links
 
   std::vector<NodeBandwidth> by_node;  // empty = every node as above

@@ -172,28 +172,28 @@ TEST_CASE("a fat tree may be partial, and refuses more GPUs than its ports join"
   CHECK(refusal("fat_tree", options).find("even") != std::string::npos);
 }
 
-TEST_CASE("a balanced dragonfly: a = 2p = 2h routers a group, one global cable a pair of groups") {
+TEST_CASE("a balanced dragonfly: a = 2p = 2h switches a group, one global cable a pair of groups") {
   TopologyOptions options = options_of(72, 1);
-  options.gpus_per_router = 2;  // p = h = 2, a = 4: 8 GPUs a group, 9 groups, 72 GPUs
+  options.gpus_per_switch = 2;  // p = h = 2, a = 4: 8 GPUs a group, 9 groups, 72 GPUs
   const Fabric fabric = build("dragonfly", options);
-  CHECK(count(fabric, DeviceKind::router) == 36);
+  CHECK(count(fabric, DeviceKind::fabric_switch) == 36);
   const FabricSummary summary = summary_of(fabric);
   CHECK(summary.diameter == 5);  // NIC, local, global, local, NIC
   for (const TierSummary& tier : summary.tiers) {
-    if (tier.tier == LinkTier::router_local) CHECK(tier.cables == 9 * 6);
-    if (tier.tier == LinkTier::router_global) CHECK(tier.cables == 36);
+    if (tier.tier == LinkTier::dragonfly_local) CHECK(tier.cables == 9 * 6);
+    if (tier.tier == LinkTier::dragonfly_global) CHECK(tier.cables == 36);
   }
   options.nodes = 73;
-  CHECK(refusal("dragonfly", options).find("cluster.gpus_per_router") != std::string::npos);
+  CHECK(refusal("dragonfly", options).find("cluster.gpus_per_switch") != std::string::npos);
 }
 
 TEST_CASE("a dragonfly of few groups spreads all global ports over its pairs") {
   TopologyOptions options = options_of(16, 1);
-  options.gpus_per_router = 2;
+  options.gpus_per_switch = 2;
   const Fabric fabric = build("dragonfly", options);  // two groups, 4 x 2 global ports each
   std::set<std::string> globals;
   for (const Link& link : fabric.links) {
-    if (link.tier == LinkTier::router_global) globals.insert(link.name);
+    if (link.tier == LinkTier::dragonfly_global) globals.insert(link.name);
   }
   CHECK(globals.size() == 2 * 8);
   CHECK(bisection_bandwidth(fabric).value == doctest::Approx(8 * 50e9));
@@ -201,15 +201,15 @@ TEST_CASE("a dragonfly of few groups spreads all global ports over its pairs") {
 
 TEST_CASE("a torus is as near a cube as its nodes allow, and the short way round is taken") {
   const Fabric fabric = build("torus_3d", options_of(64, 1));
-  CHECK(fabric.router_grid == std::vector<int>{4, 4, 4});
+  CHECK(fabric.switch_grid == std::vector<int>{4, 4, 4});
   CHECK(path_between(fabric, 0, 3).size() == 3);   // one step back round the ring, two NICs
   CHECK(path_between(fabric, 0, 42).size() == 8);  // two steps along each axis
   // The cut between z = 1 and 2, and round the back: 2 x 16 cables.
   CHECK(bisection_bandwidth(fabric).value == doctest::Approx(32 * 50e9));
-  CHECK(build("torus_3d", options_of(24, 1)).router_grid == std::vector<int>{2, 3, 4});
+  CHECK(build("torus_3d", options_of(24, 1)).switch_grid == std::vector<int>{2, 3, 4});
   TopologyOptions options = options_of(24, 1);
   options.torus = {1, 4, 6};
-  options.router_link = 100_GBps;
+  options.switch_link = 100_GBps;
   const Fabric flat = build("torus_3d", options);
   CHECK(path_between(flat, 0, 1)[1].bandwidth == 100_GBps);
   options.torus = {2, 4, 4};

@@ -171,7 +171,7 @@ TEST_CASE("SimGrid: routes of links become a graph with a switch where links mee
   </zone>
 </platform>)");
   CHECK(graph.graph.nodes == 3);
-  CHECK(count(graph, DeviceKind::router) == 1);
+  CHECK(count(graph, DeviceKind::fabric_switch) == 1);
   CHECK(graph.graph.cables.size() == 3);
   CHECK(graph.notes.size() == 2);  // the unused link, and those shared by both directions
   const Fabric fabric = built(graph);
@@ -183,7 +183,7 @@ TEST_CASE("SimGrid: routes of links become a graph with a switch where links mee
   CHECK(graph.graph.source.starts_with("SimGrid platform"));
 }
 
-TEST_CASE("SimGrid: a cluster is hosts around a router, zones are joined at their gateways") {
+TEST_CASE("SimGrid: a cluster is hosts around a switch, zones are joined at their gateways") {
   const ImportedGraph graph = imported(R"(<platform version="4.1"><zone id="w" routing="Full">
   <cluster id="a" prefix="a-" suffix="" radical="0-3" speed="1Gf" bw="10Gbps" lat="1us"/>
   <cluster id="b" prefix="b-" suffix="" radical="0-1,5,7" speed="1Gf" bw="10Gbps" lat="1us"

@@ -138,7 +138,7 @@ TEST_CASE("every topology names its links apart") {
 }
 
 // A dragonfly takes the global cable that its choice names, and up to two local ones to reach it,
-// where another global cable may begin and end at the right routers.
+// where another global cable may begin and end at the right switches.
 TEST_CASE("every route is a contiguous, loop-free path and no detour") {
   for_every_fabric([](const Fabric& fabric, int ranks) {
     const std::vector<LinkEnds> ends = link_ends(fabric);
@@ -281,7 +281,7 @@ TEST_CASE("every topology refuses what it cannot build, naming the option") {
     // No topology gives all of these a meaning.
     options = options_of(1, 8);
     options.switch_ports = 4;
-    options.gpus_per_router = 2;
+    options.gpus_per_switch = 2;
     CHECK(refused(part, options).find("means nothing") != std::string::npos);
   }
 }

@@ -54,7 +54,7 @@ std::size_t Platform::add(DeviceKind kind, const std::string& name, int node) {
 }
 
 std::size_t Platform::add_junction() {
-  return add(DeviceKind::router, "junction " + std::to_string(junctions++), 0);
+  return add(DeviceKind::fabric_switch, "junction " + std::to_string(junctions++), 0);
 }
 
 std::size_t Platform::device(const XmlElement& element, const std::string& attribute) const {
@@ -90,8 +90,9 @@ void Platform::read_cluster(const XmlElement& cluster) {
                  "cluster's topology instead");
   const std::string id = cluster.at("id"), prefix = cluster.find("prefix").value_or("");
   const std::string suffix = cluster.find("suffix").value_or("");
-  const std::size_t router = add(
-      DeviceKind::router, cluster.find("router_id").value_or(prefix + id + "_router" + suffix), 0);
+  const std::size_t router =
+      add(DeviceKind::fabric_switch,
+          cluster.find("router_id").value_or(prefix + id + "_router" + suffix), 0);
   const BytesPerSecond bandwidth = simgrid_bandwidth(cluster, "bw");
   const Seconds latency = simgrid_latency(cluster, "lat");
   for (const int number : simgrid_radical(cluster)) {
@@ -157,7 +158,7 @@ void Platform::read_zone(const XmlElement& zone) {
     else if (child.name == "host")
       add(DeviceKind::gpu, child.at("id"), hosts++);
     else if (child.name == "router")
-      add(DeviceKind::router, child.at("id"), 0);
+      add(DeviceKind::fabric_switch, child.at("id"), 0);
     else if (child.name == "link")
       read_link(child);
     else if (child.name == "cluster")

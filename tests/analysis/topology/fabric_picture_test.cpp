@@ -29,7 +29,7 @@ TEST_CASE("every topology is drawn as XML of at most 60 KB, whose boxes lie insi
       CAPTURE(nodes);
       const Fabric fabric = fabric_of(topology, nodes);
       const FabricPicture picture = picture_of(fabric);
-      CHECK(picture.boxes.size() >= 2);  // two routers of a small torus
+      CHECK(picture.boxes.size() >= 2);  // two switches of a small torus
       CHECK(!picture.lines.empty());
       for (const PictureBox& box : picture.boxes) {
         CHECK(box.x - box.width / 2 >= 0);

@@ -37,17 +37,17 @@ double bandwidth_of(const Cluster& cluster, const std::string& name) {
 
 TEST_CASE("every key that shapes a fabric is read into its option") {
   const TopologyOptions options =
-      h100_with(R"({"planes": 2, "gpus_per_tray": 2, "switch_ports": 16, "gpus_per_router": 3,
-                    "routers_per_group": 5, "torus": [1, 2, 3], "router_link": "25 GB/s",
+      h100_with(R"({"planes": 2, "gpus_per_tray": 2, "switch_ports": 16, "gpus_per_switch": 3,
+                    "switches_per_group": 5, "torus": [1, 2, 3], "switch_link": "25 GB/s",
                     "scale_up": "mesh"})")
           .options;
   CHECK(options.planes == 2);
   CHECK(options.gpus_per_tray == 2);
   CHECK(options.switch_ports == 16);
-  CHECK(options.gpus_per_router == 3);
-  CHECK(options.routers_per_group == 5);
+  CHECK(options.gpus_per_switch == 3);
+  CHECK(options.switches_per_group == 5);
   CHECK(options.torus == std::vector<int>{1, 2, 3});
-  CHECK(options.router_link == 25_GBps);
+  CHECK(options.switch_link == 25_GBps);
   CHECK(options.scale_up == ScaleUp::mesh);
   CHECK(refusal(R"({"topology": "torus_3d", "planes": 2})").find("cluster.planes: means nothing") !=
         std::string::npos);
