@@ -179,7 +179,7 @@ TEST_CASE("every algorithm has timing constants for both directions and reaches"
         const ExchangeTiming timing = exchange_timing(name, direction, within_node, "h100-sxm");
         CHECK(timing.fixed.count() > 0);
         CHECK(timing.fixed.count() < 1e-3);
-        CHECK(timing.efficiency > 0.1);
+        CHECK(timing.nic_efficiency > 0.1);
         CHECK_FALSE(timing.source.empty());
       }
   CHECK_THROWS_AS(exchange_timing("deepep_low_latncy", "dispatch", true, "h800-sxm"), InputError);
