@@ -11,7 +11,7 @@ namespace moesim {
 namespace {
 
 constexpr double kBox = 30, kHigh = 22, kGap = 6, kNodeGap = 34, kRow = 96, kLeft = 120;
-constexpr std::size_t kMostNodes = 4, kMostGpus = 8, kMostSwitches = 12, kMostSpines = 8;
+constexpr std::size_t kMostNodes = 4, kMostGpus = 8, kMostSwitches = 16, kMostSpines = 8;
 
 // Rows from top to bottom; several kinds may share one.
 const std::vector<std::set<DeviceKind>>& rows_above() {
