@@ -74,19 +74,21 @@ BENCHMARK(walk_fabric_paths)->Unit(benchmark::kMillisecond);
 
 void count_copies_of_four_layers(benchmark::State& state) {
   const Setup& s = setup();
-  std::vector<RoutedCopies> copies(kLayersPerPass);
+  std::vector<std::shared_ptr<RoutedCopies>> copies(4);
+  for (auto& layer : copies) layer = std::make_shared<RoutedCopies>();
   for (auto _ : state) count_copies({s.trace, s.batch, s.plan, 8}, 0, copies);
 }
 BENCHMARK(count_copies_of_four_layers)->Unit(benchmark::kMillisecond);
 
 void load_links_of_one_exchange(benchmark::State& state) {
   const Setup& s = setup();
-  std::vector<RoutedCopies> copies(1);
+  std::vector<std::shared_ptr<RoutedCopies>> copies{std::make_shared<RoutedCopies>()};
   count_copies({s.trace, s.batch, s.plan, 8}, 0, copies);
   ExchangeInputs inputs;
-  inputs.traffic = {7408, state.range(0) == 1, 1, 1};
+  inputs.traffic.legs = {leg_of(copies[0], copies[0]->copies, 7408, state.range(0) == 1)};
+  inputs.traffic.messages_per_row = inputs.traffic.messages_per_peer = 1;
   inputs.peers = kRanks - 1;
-  for (auto _ : state) benchmark::DoNotOptimize(make_exchange(s.paths, copies[0], inputs));
+  for (auto _ : state) benchmark::DoNotOptimize(make_exchange(s.paths, kRanks, inputs));
 }
 BENCHMARK(load_links_of_one_exchange)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond);
 

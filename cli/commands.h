@@ -1,5 +1,6 @@
 // Every subcommand is one file that registers itself; its callback throws, main turns that into an
-// exit code. What belongs to "moesim trace" or "moesim forward" registers there.
+// exit code. What belongs to "moesim trace", "moesim forward", "moesim show" or
+// "moesim topology" registers there.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -16,6 +17,12 @@ struct TraceCommand {
   void (*add)(CLI::App& command);
 };
 struct ForwardCommand {
+  void (*add)(CLI::App& command);
+};
+struct ShowCommand {
+  void (*add)(CLI::App& command);
+};
+struct TopologyCommand {
   void (*add)(CLI::App& command);
 };
 

@@ -6,6 +6,7 @@
 #include "analysis/analysis.h"
 #include "cli/commands.h"
 #include "sim/cluster/cluster.h"
+#include "sim/cluster/graph_importer.h"
 #include "sim/model/moe_model.h"
 #include "sim/plan/all_to_all.h"
 #include "sim/plan/placement.h"
@@ -36,6 +37,7 @@ const std::vector<Listing>& listings() {
       {"all_to_all", print_catalog<AllToAllPart>},
       {"charts", print_catalog<ChartPart>},
       {"importers", print_catalog<TraceImporter>},
+      {"graph_importers", print_catalog<GraphImporter>},
       {"models", [] { print_names(model_names()); }},
       {"accelerators", [] { print_names(accelerator_names()); }},
       {"clusters", [] { print_names(cluster_preset_names()); }},
@@ -63,7 +65,8 @@ void add_list(CLI::App& command) {
 
 const Registered<Command> registered{
     "list",
-    "List topologies, placements, all_to_all, charts, importers, models, accelerators, clusters",
+    "List topologies, placements, all_to_all, charts, importers, graph_importers, models, "
+    "accelerators, clusters",
     {add_list}};
 
 }  // namespace

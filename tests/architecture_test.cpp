@@ -45,6 +45,8 @@ const std::map<std::string, std::vector<std::string>>& allowed_folders() {
       {"workloads/forward", {"sim/model", "sim/trace", "workloads"}},
       {"workloads/traces", {"sim/model", "sim/trace", "sim/plan/batch.h", "workloads"}},
       {"analysis", {"sim/result/result.h", "sim/trace"}},
+      // A picture of a fabric is drawn from the fabric: no result holds one.
+      {"analysis/topology", {"analysis", "sim/cluster"}},
       {"cli", {"sim", "topologies", "workloads", "analysis"}},
       {"bench", {"sim", "topologies", "workloads", "analysis", "tests"}},
       {"tests", {"sim", "topologies", "workloads", "analysis", "cli"}},
@@ -62,7 +64,7 @@ const std::vector<LibraryRule>& library_rules() {
       {{"simgrid", "xbt"}, {"sim/replay"}},
       {{"boost"}, {"sim/cluster", "sim/plan/placement", "sim/replay", "topologies", "tests"}},
       {{"dnnl.h", "dnnl.hpp"}, {"workloads/forward", "tests/workloads", "bench"}},
-      {{"openssl", "zip.h"}, {"sim/io"}},
+      {{"openssl", "zip.h", "pugixml.hpp"}, {"sim/io"}},
       {{"hwy"}, {"workloads/forward", "tests/workloads", "bench"}},
       {{"unicode"}, {"workloads/tokens"}},
       {{"CLI"}, {"cli"}},

@@ -2,32 +2,21 @@
 // NVSwitch device that never blocks.
 #include <string>
 
-#include "sim/cluster/fabric.h"
+#include "topologies/node_cables.h"
 
 namespace moesim {
 namespace {
 
 Fabric build_single_node(const TopologyOptions& options) {
-  check_options(options);
+  check_options(options, "single_node", {"oversubscription", "scale_up"});
   if (options.nodes != 1)
-    throw InputError(Location{"", 0, 0, "cluster.nodes"},
-                     "topology \"single_node\" joins 1 node, not " + std::to_string(options.nodes) +
-                         "; use \"rail_optimized\"");
+    refuse_option("nodes", "topology \"single_node\" joins 1 node, not " +
+                               std::to_string(options.nodes) + "; use \"rail_optimized\"");
   Fabric fabric;
   fabric.topology = "single_node";
-  fabric.ranks = fabric.ranks_per_node = options.gpus_per_node;
-  for (int rank = 0; rank < fabric.ranks; ++rank)
-    fabric.add_device(DeviceKind::gpu, "gpu " + std::to_string(rank));
-  const Vertex nvswitch = fabric.add_device(DeviceKind::nvswitch, "nvswitch 0");
-
-  std::vector<Fabric::Cable> cables;
-  for (Vertex gpu = 0; gpu < nvswitch; ++gpu)
-    cables.push_back(fabric.connect(gpu, nvswitch, "nvlink " + std::to_string(gpu),
-                                    LinkTier::nvlink, options.nvlink, options.nvlink_latency / 2));
+  const NodeCables cables(fabric, options);
   fabric.route = [cables](Rank source, Rank destination, std::uint32_t, std::vector<LinkId>& path) {
-    if (source == destination) return;
-    path.push_back(cables[index(source)].out);
-    path.push_back(cables[index(destination)].in);
+    cables.route(source, destination, path);
   };
   return fabric;
 }

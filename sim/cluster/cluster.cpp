@@ -1,6 +1,7 @@
 // Cluster presets, the keys that override them, and the cluster they build.
 #include "sim/cluster/cluster.h"
 
+#include "sim/cluster/fabric_file.h"
 #include "sim/cluster/json_folder.h"
 #include "sim/io/json_reader.h"
 
@@ -38,13 +39,79 @@ void read_name(const JsonNode& node,
   if (!is_path) value = found->as_choice(valid, key);
 }
 
+// A path starts from the folder of the file it stands in, one given by --set from where the user
+// is.
+void read_graph(const JsonNode& cluster, TopologyOptions& options) {
+  const auto graph = cluster.find("graph");
+  if (!graph) return;
+  const std::string file = graph->where().file, path = graph->as_string();
+  const std::size_t slash = file.rfind('/');
+  const bool as_it_is = path.starts_with('/') || file.starts_with("--set ");
+  options.graph = as_it_is || slash == std::string::npos ? path : file.substr(0, slash + 1) + path;
+  const FabricFile read = read_fabric_file(options.graph);
+  if (!cluster.has("nodes")) options.nodes = read.nodes;
+  if (!cluster.has("gpus_per_node")) options.gpus_per_node = read.gpus_per_node;
+}
+
+void read_shape(const JsonNode& node, TopologyOptions& options) {
+  read_int(node, "nodes", options.nodes);
+  read_int(node, "gpus_per_node", options.gpus_per_node);
+  read_int(node, "nodes_per_leaf", options.nodes_per_leaf);
+  read_int(node, "planes", options.planes);
+  read_int(node, "gpus_per_tray", options.gpus_per_tray);
+  read_int(node, "switch_ports", options.switch_ports);
+  read_int(node, "gpus_per_switch", options.gpus_per_switch);
+  read_int(node, "switches_per_group", options.switches_per_group);
+  if (const auto torus = node.find("torus")) {
+    options.torus.clear();
+    for (const JsonNode& side : torus->items())
+      options.torus.push_back(static_cast<int>(side.as_int(1, 65536)));
+  }
+  if (const auto scale_up = node.find("scale_up"))
+    options.scale_up = scale_up->as_choice({"nvswitch", "mesh"}, "scale-up network") == "mesh"
+                           ? ScaleUp::mesh
+                           : ScaleUp::nvswitch;
+  read_graph(node, options);
+}
+
+void read_link_health(const JsonNode& node, ClusterSpec& spec) {
+  spec.link_health.clear();
+  for (const std::string& name : node.keys()) {
+    if (name.starts_with("_")) continue;
+    const JsonNode ratio = node.at(name);
+    const double left = ratio.as_ratio(0, 1);
+    if (left <= 0) ratio.fail("must be above 0: a link that carries nothing has no time");
+    spec.link_health.push_back({name, left, ratio.where()});
+  }
+}
+
 }  // namespace
 
 const std::vector<std::string>& cluster_keys() {
-  static const std::vector<std::string> keys{
-      "accelerator",    "topology",   "source",          "nodes",       "gpus_per_node",
-      "nvlink",         "nic",        "nvlink_latency",  "nic_latency", "spine_latency",
-      "nodes_per_leaf", "congestion", "oversubscription"};
+  static const std::vector<std::string> keys{"accelerator",
+                                             "topology",
+                                             "source",
+                                             "nodes",
+                                             "gpus_per_node",
+                                             "nvlink",
+                                             "nic",
+                                             "nvlink_latency",
+                                             "nic_latency",
+                                             "spine_latency",
+                                             "scale_up",
+                                             "nodes_per_leaf",
+                                             "congestion",
+                                             "oversubscription",
+                                             "planes",
+                                             "gpus_per_tray",
+                                             "switch_ports",
+                                             "gpus_per_switch",
+                                             "switches_per_group",
+                                             "torus",
+                                             "switch_link",
+                                             "graph",
+                                             "link_health",
+                                             "node_groups"};
   return keys;
 }
 
@@ -55,11 +122,10 @@ void read_cluster_keys(const JsonNode& node, ClusterSpec& spec) {
   if (const auto source = node.find("source")) spec.source = source->as_string();
 
   TopologyOptions& options = spec.options;
-  read_int(node, "nodes", options.nodes);
-  read_int(node, "gpus_per_node", options.gpus_per_node);
-  read_int(node, "nodes_per_leaf", options.nodes_per_leaf);
+  read_shape(node, options);
   read_rate(node, "nvlink", options.nvlink);
   read_rate(node, "nic", options.nic);
+  read_rate(node, "switch_link", options.switch_link);
   read_latency(node, "nvlink_latency", options.nvlink_latency);
   read_latency(node, "nic_latency", options.nic_latency);
   read_latency(node, "spine_latency", options.spine_latency);
@@ -67,6 +133,11 @@ void read_cluster_keys(const JsonNode& node, ClusterSpec& spec) {
     options.oversubscription = oversubscription->as_ratio(1, 1000);
   if (const auto congestion = node.find("congestion"))
     options.ecmp = congestion->as_choice({"ecmp", "ideal"}, "congestion") == "ecmp";
+  if (const auto health = node.find("link_health")) read_link_health(*health, spec);
+  if (const auto groups = node.find("node_groups")) {
+    spec.node_groups = read_node_groups(*groups);
+    if (!node.has("nodes")) options.nodes = nodes_of(spec.node_groups);
+  }
 }
 
 std::vector<std::string> cluster_preset_names() { return json_names(kFolder); }
@@ -82,11 +153,13 @@ ClusterSpec load_cluster_preset(const std::string& name_or_path) {
 }
 
 Cluster build_cluster(const ClusterSpec& spec) {
-  Cluster cluster{spec, load_accelerator(spec.accelerator), {}};
+  Cluster cluster{spec, load_accelerator(spec.accelerator), {}, {}};
   TopologyOptions& options = cluster.spec.options;
   if (options.nvlink == BytesPerSecond{}) options.nvlink = cluster.accelerator.nvlink;
+  cluster.by_node = accelerators_by_node(spec.node_groups, cluster.accelerator, options);
   const TopologyPart& topology = Catalog<TopologyPart>::instance().at(spec.topology, "topology");
   cluster.fabric = topology(options);
+  apply_link_health(cluster.fabric, spec.link_health);
   return cluster;
 }
 

@@ -6,6 +6,8 @@
 
 #include "sim/cluster/accelerator.h"
 #include "sim/cluster/fabric.h"
+#include "sim/cluster/link_health.h"
+#include "sim/cluster/node_group.h"
 
 namespace moesim {
 
@@ -19,15 +21,22 @@ struct ClusterSpec {
   std::string topology;     // "rail_optimized"
   TopologyOptions options;  // nvlink 0 = the accelerator's
   std::string source;
+  std::vector<LinkHealth> link_health = {};
+  std::vector<NodeGroup> node_groups = {};  // empty = all nodes alike
 };
 
 struct Cluster {
   ClusterSpec spec;
-  Accelerator accelerator;
+  Accelerator accelerator;  // of the nodes that no group says otherwise of
   Fabric fabric;
+  std::vector<Accelerator> by_node = {};  // of a heterogeneous cluster, slowed as its group says
   int ranks() const { return fabric.ranks; }
+  const Accelerator& accelerator_of(Rank rank) const {
+    return by_node.empty() ? accelerator : by_node[static_cast<std::size_t>(fabric.node_of(rank))];
+  }
 };
 
+// InputError naming the option that the topology refuses.
 Cluster build_cluster(const ClusterSpec& spec);
 std::vector<std::string> cluster_preset_names();  // of topologies/clusters, sorted
 
@@ -35,9 +44,11 @@ std::vector<std::string> cluster_preset_names();  // of topologies/clusters, sor
 ClusterSpec load_cluster_preset(const std::string& name_or_path);
 
 // Overrides what `node`, a preset or the "cluster" part of a scenario, says of these keys:
-// "accelerator", "topology", "source" and every TopologyOptions member by its name ("congestion":
-// "ideal" | "ecmp" stands for ecmp). InputError at the value for a wrong type, unit or range and
-// for unknown accelerators and topologies; the caller refuses other keys (cluster_keys() are all).
+// "accelerator", "topology", "source", "link_health", "node_groups" and every TopologyOptions
+// member by its name ("congestion": "ideal" | "ecmp" stands for ecmp; a "graph" brings its counts
+// of nodes and GPUs, its path starts from the folder of the file that names it). InputError at the
+// value for a wrong type, unit or range and for unknown accelerators and topologies; the caller
+// refuses other keys (cluster_keys() are all).
 void read_cluster_keys(const JsonNode& node, ClusterSpec& spec);
 const std::vector<std::string>& cluster_keys();
 

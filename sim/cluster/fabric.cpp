@@ -1,12 +1,11 @@
-// Building blocks of a fabric, what every topology refuses, and the bisection bound.
+// Building blocks of a fabric, and the bisection bound.
 #include "sim/cluster/fabric.h"
 
 #include <boost/graph/push_relabel_max_flow.hpp>
+#include <boost/range/iterator_range.hpp>
 #include <cmath>
 #include <limits>
 #include <utility>
-
-#include "sim/core/error.h"
 
 namespace moesim {
 namespace {
@@ -30,23 +29,7 @@ void add_capacity(FlowGraph& graph, Vertex from, Vertex to, std::int64_t capacit
   graph[backward].reverse = forward;
 }
 
-void refuse(const std::string& option, const std::string& message) {
-  throw InputError(Location{"", 0, 0, "cluster." + option}, message);
-}
-
 }  // namespace
-
-std::string to_text(LinkTier tier) {
-  switch (tier) {
-    case LinkTier::nvlink:
-      return "NVLink";
-    case LinkTier::nic:
-      return "NIC";
-    case LinkTier::leaf_spine:
-      return "leaf-spine";
-  }
-  return "";
-}
 
 Vertex Fabric::add_device(DeviceKind kind, std::string name) {
   return boost::add_vertex(Device{kind, std::move(name)}, graph);
@@ -67,34 +50,24 @@ Fabric::Cable Fabric::connect(Vertex a,
   return cable;
 }
 
-void check_options(const TopologyOptions& options) {
-  const auto at_least_one = [](const std::string& option, int value) {
-    if (value < 1) refuse(option, std::to_string(value) + " is not allowed; at least 1");
-  };
-  at_least_one("nodes", options.nodes);
-  at_least_one("gpus_per_node", options.gpus_per_node);
-  at_least_one("nodes_per_leaf", options.nodes_per_leaf);
-  constexpr std::int64_t kMostRanks = 65536;
-  const std::int64_t ranks = std::int64_t{options.nodes} * options.gpus_per_node;
-  if (ranks > kMostRanks)
-    refuse("nodes", std::to_string(ranks) + " GPUs are not allowed; at most 65536");
+std::vector<LinkEnds> link_ends(const Fabric& fabric) {
+  std::vector<LinkEnds> ends(fabric.links.size());
+  for (const auto edge : boost::make_iterator_range(boost::edges(fabric.graph)))
+    ends[index(fabric.graph[edge])] = {boost::source(edge, fabric.graph),
+                                       boost::target(edge, fabric.graph)};
+  return ends;
+}
 
-  const auto above_zero = [](const std::string& option, BytesPerSecond rate) {
-    if (!(rate.value >= 1) || !std::isfinite(rate.value))
-      refuse(option, "bandwidth must be above 0, as in \"400 Gb/s\"");
+std::uint64_t flow_hash(Rank source, Rank destination, std::uint32_t queue_pair) {
+  // splitmix64's finaliser: every input bit reaches every output bit, as a switch's hash means to.
+  const auto mixed = [](std::uint64_t word) {
+    word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9ULL;
+    word = (word ^ (word >> 27)) * 0x94d049bb133111ebULL;
+    return word ^ (word >> 31);
   };
-  above_zero("nvlink", options.nvlink);
-  if (options.nodes > 1) above_zero("nic", options.nic);
-
-  const auto not_negative = [](const std::string& option, Seconds latency) {
-    if (!(latency.count() >= 0) || !std::isfinite(latency.count()))
-      refuse(option, "latency must not be negative, as in \"2 us\"");
-  };
-  not_negative("nvlink_latency", options.nvlink_latency);
-  not_negative("nic_latency", options.nic_latency);
-  not_negative("spine_latency", options.spine_latency);
-  if (!(options.oversubscription >= 1) || !std::isfinite(options.oversubscription))
-    refuse("oversubscription", "must be at least 1 (1 = non-blocking)");
+  const auto pair = (static_cast<std::uint64_t>(index(source)) << 32) |
+                    static_cast<std::uint32_t>(index(destination));
+  return mixed(mixed(pair + 0x9e3779b97f4a7c15ULL) + queue_pair);
 }
 
 BytesPerSecond bisection_bandwidth(const Fabric& fabric) {

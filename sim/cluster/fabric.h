@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/cluster/topology_options.h"
 #include "sim/core/catalog.h"
 #include "sim/core/ids.h"
 #include "sim/core/units.h"
@@ -25,11 +26,22 @@
 namespace moesim {
 
 enum class LinkTier {
-  nvlink,
-  nic,
-  leaf_spine
-};  // GPU to NVSwitch; GPU to leaf switch; leaf to spine
-std::string to_text(LinkTier tier);
+  nvlink,            // GPU to NVSwitch or to another GPU, xGMI included
+  nic,               // GPU to its switch of the scale-out network
+  leaf_spine,        // leaf to spine switch (edge to aggregation in a fat tree)
+  spine_core,        // spine to core switch
+  dragonfly_local,   // between the switches of a dragonfly group
+  dragonfly_global,  // between dragonfly groups
+  torus,             // between neighbours of a torus
+  pcie,              // GPU or NIC to PCIe switch or CPU
+  host               // CPU to CPU
+};
+std::string to_text(LinkTier tier);            // for people: "NVLink", "leaf-spine"
+const std::vector<std::string>& tier_names();  // in JSON, in the order above: "leaf_spine"
+std::string tier_name(LinkTier tier);          // its name in JSON
+LinkTier tier_named(const std::string& name);  // InputError with the nearest name
+// Whether a tier holds GPU ports, which bound every exchange from below.
+constexpr bool is_port(LinkTier tier) { return tier == LinkTier::nvlink || tier == LinkTier::nic; }
 
 struct Link {        // one direction of a cable
   std::string name;  // "nic 37 out", "leaf 3 > spine 1"
@@ -38,7 +50,11 @@ struct Link {        // one direction of a cable
   Seconds latency{};
 };
 
-enum class DeviceKind { gpu, nvswitch, leaf, spine };
+enum class DeviceKind { gpu, nvswitch, leaf, spine, core, fabric_switch, pcie_switch, cpu, nic };
+const std::vector<std::string>& device_kind_names();  // in the order above
+std::string to_text(DeviceKind kind);
+DeviceKind device_kind_named(const std::string& name);  // InputError with the nearest name
+
 struct Device {
   DeviceKind kind{};
   std::string name;
@@ -57,7 +73,10 @@ using Route = std::function<void(
 struct Fabric {
   std::string topology;
   int ranks = 0;
-  int ranks_per_node = 0;  // = GPUs of one NVLink domain in the fabrics so far
+  int ranks_per_node = 0;  // GPUs of one NVLink domain: a node, or a rack in nvl72
+  // How switches are numbered, for who draws them: {x, y, z} of a torus, {groups, switches a group}
+  // of a dragonfly; empty elsewhere.
+  std::vector<int> switch_grid;
   FabricGraph graph;
   std::vector<Link> links;
   Route route;
@@ -80,26 +99,17 @@ struct Fabric {
   bool same_node(Rank a, Rank b) const { return node_of(a) == node_of(b); }
 };
 
-// What a scenario says about the fabric; a topology refuses what it cannot build (InputError naming
-// the option).
-struct TopologyOptions {
-  int nodes = 1;
-  int gpus_per_node = 8;
-  BytesPerSecond nvlink;        // one direction, one GPU
-  BytesPerSecond nic;           // one direction, one GPU
-  Seconds nvlink_latency{};     // GPU to GPU
-  Seconds nic_latency{};        // GPU to GPU within one leaf
-  Seconds spine_latency{};      // added by leaf-spine-leaf
-  double oversubscription = 1;  // leaf downlink over uplink bandwidth, >= 1
-  bool ecmp = false;            // hash flows onto spines instead of spreading by rank
-  int nodes_per_leaf = 32;      // more nodes than this give every rail a further leaf
-};
-
-// Throws InputError naming the option unless counts are at least 1 (65,536 ranks at most),
-// bandwidths above 0, latencies not negative and oversubscription at least 1.
-void check_options(const TopologyOptions& options);
-
 using TopologyPart = std::function<Fabric(const TopologyOptions&)>;
+
+// The two devices of every link, by LinkId.
+struct LinkEnds {
+  Vertex from = 0, to = 0;
+};
+std::vector<LinkEnds> link_ends(const Fabric& fabric);
+
+// The hash by which a switch with static ECMP picks among equal paths: the same (source,
+// destination, queue pair) always the same; other triples spread evenly.
+std::uint64_t flow_hash(Rank source, Rank destination, std::uint32_t queue_pair);
 
 // Max-flow from the first half of the ranks to the second, both joined to a terminal without limit
 // (Boost.Graph push-relabel): no exchange moves more bytes a second between the halves. Infinite

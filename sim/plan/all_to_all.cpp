@@ -1,12 +1,27 @@
-// What the all-to-all algorithms share: the size of a row.
+// What the all-to-all algorithms share: the size of a row, and legs over counts at hand.
 #include "sim/plan/all_to_all.h"
 
 namespace moesim {
 
 double row_bytes(std::int64_t hidden, PayloadFormat format) {
-  if (format == PayloadFormat::bf16) return 2.0 * static_cast<double>(hidden);
-  const std::int64_t scales = (hidden + 127) / 128;
-  return static_cast<double>(hidden + 4 * scales);
+  const auto blocks = [&](std::int64_t size) { return (hidden + size - 1) / size; };
+  const auto values = static_cast<double>(hidden);
+  switch (format) {
+    case PayloadFormat::bf16:
+      return 2 * values;
+    case PayloadFormat::fp8:
+      return values + 4.0 * static_cast<double>(blocks(128));
+    case PayloadFormat::nvfp4:
+      return values / 2 + static_cast<double>(blocks(16));
+  }
+  return 0;
+}
+
+Leg leg_of(const std::shared_ptr<const RoutedCopies>& routed,
+           const RowCounts& rows,
+           double row_bytes,
+           bool transposed) {
+  return {std::shared_ptr<const RowCounts>(routed, &rows), row_bytes, transposed};
 }
 
 }  // namespace moesim

@@ -89,6 +89,10 @@ class StepBuilder {
     add(std::move(task));
   }
 
+  void add_stages(TaskKind kind, std::vector<Exchange> stages) {
+    for (Exchange& stage : stages) add_exchange(kind, std::move(stage));
+  }
+
   // The same time on all ranks of a DP rank's tensor-parallel group.
   template <class Cost>
   Task of_groups(TaskKind kind, const Cost& cost_of) const {
@@ -145,13 +149,13 @@ class StepBuilder {
     const bool exchanges = inputs_.plan.parallelism.expert > 1;
     add(router_);
     if (shared_expert_parameters(inputs_.model) > 0) add(shared_);
-    if (exchanges) add_exchange(TaskKind::dispatch, std::move(work.dispatch));
+    if (exchanges) add_stages(TaskKind::dispatch, std::move(work.dispatch));
     Task experts;
     experts.kind = TaskKind::expert_ffn;
     experts.by_rank = std::move(work.expert_ffn);
     experts.basis = work.basis;
     add(std::move(experts));
-    if (exchanges) add_exchange(TaskKind::combine, std::move(work.combine));
+    if (exchanges) add_stages(TaskKind::combine, std::move(work.combine));
   }
 
   // The head's columns are split over the tensor-parallel group: every rank sees all its outputs.

@@ -29,7 +29,11 @@ ExchangeTiming exchange_timing(const std::string& algorithm,
   timing.fixed = constants.at("fixed").as_seconds();
   timing.per_expert = constants.at("per_expert").as_seconds();
   timing.per_message = constants.at("per_message").as_seconds();
-  timing.efficiency = constants.at("efficiency").as_ratio(0.01, 1);
+  // Across nodes both links have one, unless the record tells them apart.
+  timing.nic_efficiency = constants.at("efficiency").as_ratio(0.01, 1);
+  timing.nvlink_efficiency = timing.nic_efficiency;
+  if (const auto nvlink = constants.find("nvlink_efficiency"))
+    timing.nvlink_efficiency = nvlink->as_ratio(0.01, 1);
   timing.basis = parse_basis(constants.at("basis").as_string());
   const std::vector<JsonNode> measured = constants.at("accelerators").items();
   const auto same = [&](const JsonNode& name) { return name.as_string() == accelerator; };

@@ -1,8 +1,9 @@
-// One walk over all pairs of ranks.
+// One walk over all pairs of ranks; middles are interned link by link.
 #include "sim/plan/fabric_paths.h"
 
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 
 namespace moesim {
 namespace {
@@ -12,35 +13,96 @@ void walk(const Fabric& fabric,
           std::size_t destination,
           std::vector<LinkId>& path) {
   path.clear();
-  if (source == destination) return;
   fabric.route(id_of<Rank>(source), id_of<Rank>(destination), 0, path);
   if (path.empty())
     throw std::logic_error("the route from rank " + std::to_string(source) + " to " +
                            std::to_string(destination) + " has no link");
 }
 
+// A tree of link sequences: a node is a sequence, its children are that sequence and one link more.
+class Sequences {
+ public:
+  std::uint32_t step(std::uint32_t node, std::uint32_t link) {
+    const std::uint64_t key = (static_cast<std::uint64_t>(node) << 32U) | link;
+    return children_.try_emplace(key, static_cast<std::uint32_t>(children_.size() + 1))
+        .first->second;
+  }
+
+ private:
+  std::unordered_map<std::uint64_t, std::uint32_t> children_;
+};
+
 }  // namespace
+
+// The number of `link` among the ports of `rank`, given at first sight.
+std::uint16_t FabricPaths::Ports::number_of(std::size_t rank, LinkId link) {
+  std::uint16_t& known = number[index(link)];
+  if (known == kNoPort) {
+    known = static_cast<std::uint16_t>(of[rank].size());
+    of[rank].push_back(link);
+  }
+  return known;
+}
 
 FabricPaths::FabricPaths(const Fabric& fabric)
     : ranks_(static_cast<std::size_t>(fabric.ranks)), bisection_(bisection_bandwidth(fabric)) {
-  for (std::size_t link = 0; link < fabric.links.size(); ++link) {
-    bandwidth_.push_back(fabric.links[link].bandwidth.value);
-    if (fabric.links[link].tier != LinkTier::leaf_spine) ports_.push_back(id_of<LinkId>(link));
+  for (const Link& link : fabric.links) {
+    bandwidth_.push_back(link.bandwidth.value);
+    link_latency_.push_back(link.latency.count());
+    scale_up_.push_back(link.tier == LinkTier::nvlink ? 1 : 0);
   }
-  first_.reserve(ranks_ * ranks_ + 1);
-  latency_.reserve(ranks_ * ranks_);
-  first_.push_back(0);
+  for (Ports* ports : {&out_, &in_}) {
+    ports->of.resize(ranks_);
+    ports->number.assign(fabric.links.size(), kNoPort);
+  }
+  std::vector<char> is_port(fabric.links.size());
+  middle_of_.resize(ranks_ * ranks_);
+  Sequences sequences;
+  std::unordered_map<std::uint32_t, std::uint32_t> known;  // sequence -> middle
   std::vector<LinkId> path;
   for (std::size_t source = 0; source < ranks_; ++source)
     for (std::size_t destination = 0; destination < ranks_; ++destination) {
+      if (source == destination) continue;
       walk(fabric, source, destination, path);
-      double latency = 0;
-      for (const LinkId link : path) latency += fabric.links[index(link)].latency.count();
-      links_.insert(links_.end(), path.begin(), path.end());
-      latency_.push_back(latency);
-      first_.push_back(static_cast<std::uint32_t>(links_.size()));
+      // A direct cable is a port of both ends, so it is kept as a middle.
+      const bool direct = path.size() == 1;
+      const std::uint16_t out = direct ? kNoPort : out_.number_of(source, path.front());
+      const std::uint16_t in = direct ? kNoPort : in_.number_of(destination, path.back());
+      const std::size_t first = direct ? 0 : 1, last = path.size() - first;
+      is_port[index(path.front())] = is_port[index(path.back())] = 1;
+      std::uint32_t node = sequences.step(0, (static_cast<std::uint32_t>(out) << 16U) | in);
+      for (std::size_t i = first; i < last; ++i)
+        node = sequences.step(node, static_cast<std::uint32_t>(index(path[i])));
+      const auto [found, fresh] =
+          known.try_emplace(node, static_cast<std::uint32_t>(middles_.size()));
+      middle_of_[source * ranks_ + destination] = found->second;
+      if (!fresh) continue;
+      Middle middle{static_cast<std::uint32_t>(links_.size()), 0, out, in, 0};
+      for (std::size_t i = first; i < last; ++i) {
+        links_.push_back(path[i]);
+        middle.latency += link_latency_[index(path[i])];
+      }
+      middle.last = static_cast<std::uint32_t>(links_.size());
+      middles_.push_back(middle);
     }
-  links_.shrink_to_fit();
+  for (std::size_t link = 0; link < is_port.size(); ++link)
+    if (is_port[link] != 0) ports_.push_back(id_of<LinkId>(link));
+}
+
+std::vector<LinkId> FabricPaths::path(std::size_t source, std::size_t destination) const {
+  std::vector<LinkId> path;
+  if (source == destination) return path;
+  const Middle& middle = middles_[middle_of_[source * ranks_ + destination]];
+  if (middle.out != kNoPort) path.push_back(out_port(source, middle.out));
+  for (const LinkId link : links_of(middle)) path.push_back(link);
+  if (middle.in != kNoPort) path.push_back(in_port(destination, middle.in));
+  return path;
+}
+
+double FabricPaths::latency(std::size_t source, std::size_t destination) const {
+  double latency = 0;
+  for (const LinkId link : path(source, destination)) latency += link_latency_[index(link)];
+  return latency;
 }
 
 }  // namespace moesim

@@ -3,125 +3,183 @@
 #include "sim/plan/link_loads.h"
 
 #include <algorithm>
+#include <array>
 
 namespace moesim {
 namespace {
 
 constexpr LinkId kNoLink{-1};
 
-// Calls visit(source, destination, copies) for every pair of ranks with traffic between them.
+// Calls visit(source, destination, rows, middle of their path) for every pair of ranks with rows
+// between them.
 template <class Visit>
-void for_each_pair(const RoutedCopies& copies, bool transposed, const Visit& visit) {
-  const auto ranks = static_cast<std::size_t>(copies.ranks);
-  for (std::size_t row = 0; row < ranks; ++row) {
-    const std::uint32_t* counts = &copies.copies[row * ranks];
-    for (std::size_t column = 0; column < ranks; ++column) {
-      if (counts[column] == 0 || row == column) continue;
-      if (transposed)
-        visit(column, row, counts[column]);
-      else
-        visit(row, column, counts[column]);
+void for_each_pair(const FabricPaths& paths, const Leg& leg, const Visit& visit) {
+  for (std::size_t one = 0; one < leg.rows->sources(); ++one) {
+    if (!leg.transposed) {
+      const std::span<const std::uint32_t> middles = paths.middles_from(one);
+      for (const auto [other, rows] : leg.rows->of(one))
+        if (other != one) visit(one, other, rows, middles[other]);
+    } else {
+      for (const auto [other, rows] : leg.rows->of(one))
+        if (other != one) visit(other, one, rows, paths.middles_from(other)[one]);
     }
   }
 }
 
-struct CopyCounts {  // of one exchange, in token copies
-  std::vector<std::uint64_t> sent, received, on_link;
+struct LegCounts {  // in rows
+  std::vector<std::uint64_t> sent, received, on_link, on_middle;
   std::uint64_t forward = 0, backward = 0;  // across the halves of the fabric's ranks
 };
 
-CopyCounts count_loads(const FabricPaths& paths, const RoutedCopies& copies, bool transposed) {
-  const auto ranks = static_cast<std::size_t>(copies.ranks);
+LegCounts count_leg(const FabricPaths& paths, const Leg& leg) {
   const std::size_t half = paths.ranks() / 2;
-  CopyCounts counts;
-  counts.sent.resize(ranks);
-  counts.received.resize(ranks);
+  LegCounts counts;
+  counts.sent.resize(paths.ranks());
+  counts.received.resize(paths.ranks());
   counts.on_link.resize(paths.bandwidth().size());
-  for_each_pair(copies, transposed,
-                [&](std::size_t source, std::size_t destination, std::uint32_t count) {
-                  counts.sent[source] += count;
-                  counts.received[destination] += count;
-                  if (source < half && destination >= half) counts.forward += count;
-                  if (source >= half && destination < half) counts.backward += count;
-                  for (const LinkId link : paths.path(source, destination))
-                    counts.on_link[index(link)] += count;
-                });
+  counts.on_middle.resize(paths.middles().size());
+  for_each_pair(
+      paths, leg,
+      [&](std::size_t source, std::size_t destination, std::uint32_t rows, std::uint32_t id) {
+        counts.sent[source] += rows;
+        counts.received[destination] += rows;
+        if (source < half && destination >= half) counts.forward += rows;
+        if (source >= half && destination < half) counts.backward += rows;
+        counts.on_middle[id] += rows;
+        const FabricPaths::Middle& middle = paths.middles()[id];
+        if (middle.out != FabricPaths::kNoPort)
+          counts.on_link[index(paths.out_port(source, middle.out))] += rows;
+        if (middle.in != FabricPaths::kNoPort)
+          counts.on_link[index(paths.in_port(destination, middle.in))] += rows;
+      });
+  for (std::size_t id = 0; id < counts.on_middle.size(); ++id) {
+    if (counts.on_middle[id] == 0) continue;
+    for (const LinkId link : paths.links_of(paths.middles()[id]))
+      counts.on_link[index(link)] += counts.on_middle[id];
+  }
   return counts;
 }
 
-// transfer, busiest and latency by receiving rank.
-void find_busiest(const FabricPaths& paths,
-                  const RoutedCopies& copies,
-                  bool transposed,
-                  Exchange& exchange) {
-  std::vector<double> busy(exchange.link_bytes.size());  // s
-  for (std::size_t link = 0; link < busy.size(); ++link)
-    busy[link] = exchange.link_bytes[link].value / paths.bandwidth()[link];
-  for_each_pair(
-      copies, transposed, [&](std::size_t source, std::size_t destination, std::uint32_t) {
-        double transfer = exchange.transfer[destination].count();
-        for (const LinkId link : paths.path(source, destination)) {
-          if (busy[index(link)] <= transfer) continue;
-          transfer = busy[index(link)];
-          exchange.busiest[destination] = link;
-        }
-        exchange.transfer[destination] = Seconds(transfer);
-        exchange.latency[destination] =
-            std::max(exchange.latency[destination], Seconds(paths.latency(source, destination)));
-      });
-  for (const LinkId port : paths.ports())
-    exchange.port_bound = std::max(exchange.port_bound, Seconds(busy[index(port)]));
+// Adds one leg's bytes to links and ranks, and its messages.
+void add_leg(const FabricPaths& paths,
+             const Leg& leg,
+             const ExchangeInputs& inputs,
+             std::array<double, 2>& across,
+             Exchange& exchange) {
+  const LegCounts counts = count_leg(paths, leg);
+  for (std::size_t rank = 0; rank < exchange.sent.size(); ++rank) {
+    const auto sent = static_cast<double>(counts.sent[rank]);
+    exchange.sent[rank] += Bytes(sent * leg.row_bytes);
+    exchange.received[rank] += Bytes(static_cast<double>(counts.received[rank]) * leg.row_bytes);
+    exchange.kept[rank] += Bytes(leg.rows->at(rank, rank) * leg.row_bytes);
+    exchange.message_time[rank] +=
+        inputs.timing.per_message * sent * inputs.traffic.messages_per_row;
+  }
+  for (std::size_t link = 0; link < counts.on_link.size(); ++link)
+    exchange.link_bytes[link] += Bytes(static_cast<double>(counts.on_link[link]) * leg.row_bytes);
+  across[0] += static_cast<double>(counts.forward) * leg.row_bytes;
+  across[1] += static_cast<double>(counts.backward) * leg.row_bytes;
 }
 
-void fill_ranks(const RoutedCopies& copies,
-                const CopyCounts& counts,
-                const ExchangeInputs& inputs,
-                Exchange& exchange) {
-  const auto ranks = static_cast<std::size_t>(copies.ranks);
-  const double row = inputs.traffic.bytes_per_copy;
-  const double of_peers = inputs.traffic.messages_per_peer * inputs.peers;
-  for (std::size_t rank = 0; rank < ranks; ++rank) {
-    const auto sent = static_cast<double>(counts.sent[rank]);
-    exchange.sent.emplace_back(sent * row);
-    exchange.received.emplace_back(static_cast<double>(counts.received[rank]) * row);
-    exchange.kept.emplace_back(copies.copies[rank * ranks + rank] * row);
-    exchange.message_time.push_back(inputs.timing.per_message *
-                                    (sent * inputs.traffic.messages_per_copy + of_peers));
+// A link on the way, and how long it is busy.
+struct Busy {
+  double time = 0;  // s
+  LinkId link = kNoLink;
+  void meet(double other_time, LinkId other) {
+    if (other_time <= time) return;
+    time = other_time;
+    link = other;
   }
-  exchange.transfer.resize(ranks);
-  exchange.latency.resize(ranks);
-  exchange.busiest.assign(ranks, kNoLink);
+};
+
+// transfer, busiest and latency by receiving rank.
+class BusiestLinks {
+ public:
+  BusiestLinks(const FabricPaths& paths, const Exchange& exchange)
+      : paths_(paths), busy_(exchange.link_bytes.size()), of_middle_(paths.middles().size()) {
+    for (std::size_t link = 0; link < busy_.size(); ++link) {
+      const double efficiency = paths.scale_up(id_of<LinkId>(link)) ? exchange.nvlink_efficiency
+                                                                    : exchange.nic_efficiency;
+      busy_[link] = exchange.link_bytes[link].value / (paths.bandwidth()[link] * efficiency);
+    }
+    for (std::size_t id = 0; id < of_middle_.size(); ++id)
+      for (const LinkId link : paths.links_of(paths.middles()[id]))
+        of_middle_[id].meet(busy_[index(link)], link);
+  }
+
+  void add(const Leg& leg, Exchange& exchange) const {
+    for_each_pair(
+        paths_, leg,
+        [&](std::size_t source, std::size_t destination, std::uint32_t, std::uint32_t id) {
+          const FabricPaths::Middle& middle = paths_.middles()[id];
+          Busy busiest{exchange.transfer[destination].count(), exchange.busiest[destination]};
+          double latency = middle.latency;
+          const auto pass = [&](LinkId port) {
+            busiest.meet(busy_[index(port)], port);
+            latency += paths_.link_latency()[index(port)];
+          };
+          if (middle.out != FabricPaths::kNoPort) pass(paths_.out_port(source, middle.out));
+          busiest.meet(of_middle_[id].time, of_middle_[id].link);
+          if (middle.in != FabricPaths::kNoPort) pass(paths_.in_port(destination, middle.in));
+          exchange.transfer[destination] = Seconds(busiest.time);
+          exchange.busiest[destination] = busiest.link;
+          exchange.latency[destination] = std::max(exchange.latency[destination], Seconds(latency));
+        });
+  }
+
+ private:
+  const FabricPaths& paths_;
+  std::vector<double> busy_;     // s, by link
+  std::vector<Busy> of_middle_;  // by middle
+};
+
+void keep_flows(const FabricPaths& paths, const Leg& leg, Exchange& exchange) {
+  for_each_pair(
+      paths, leg,
+      [&](std::size_t source, std::size_t destination, std::uint32_t rows, std::uint32_t) {
+        exchange.flows.push_back(
+            {id_of<Rank>(source), id_of<Rank>(destination), Bytes(rows * leg.row_bytes)});
+      });
+}
+
+Exchange empty_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs& inputs) {
+  const auto size = static_cast<std::size_t>(ranks);
+  Exchange exchange;
+  exchange.algorithm = inputs.algorithm;
+  exchange.group_ranks = inputs.peers + 1;
+  if (inputs.traffic.row_per_copy) exchange.bytes_per_copy = inputs.traffic.legs.front().row_bytes;
+  exchange.fixed = inputs.timing.fixed + inputs.timing.per_expert * inputs.experts;
+  exchange.nvlink_efficiency = inputs.timing.nvlink_efficiency;
+  exchange.nic_efficiency = inputs.timing.nic_efficiency;
+  exchange.basis = inputs.timing.basis;
+  exchange.sent.resize(size);
+  exchange.received.resize(size);
+  exchange.kept.resize(size);
+  exchange.transfer.resize(size);
+  exchange.latency.resize(size);
+  exchange.busiest.assign(size, kNoLink);
+  exchange.message_time.assign(
+      size, inputs.timing.per_message * inputs.traffic.messages_per_peer * inputs.peers);
+  exchange.link_bytes.resize(paths.bandwidth().size());
+  return exchange;
 }
 
 }  // namespace
 
-Exchange make_exchange(const FabricPaths& paths,
-                       const RoutedCopies& copies,
-                       const ExchangeInputs& inputs) {
-  const bool transposed = inputs.traffic.transposed;
-  const double row = inputs.traffic.bytes_per_copy;
-  const CopyCounts counts = count_loads(paths, copies, transposed);
-  Exchange exchange;
-  exchange.algorithm = inputs.algorithm;
-  exchange.group_ranks = inputs.peers + 1;
-  exchange.bytes_per_copy = row;
-  exchange.fixed = inputs.timing.fixed + inputs.timing.per_expert * inputs.experts;
-  exchange.efficiency = inputs.timing.efficiency;
-  exchange.basis = inputs.timing.basis;
-  fill_ranks(copies, counts, inputs, exchange);
-  for (const std::uint64_t on_link : counts.on_link)
-    exchange.link_bytes.emplace_back(static_cast<double>(on_link) * row);
-  find_busiest(paths, copies, transposed, exchange);
+Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs& inputs) {
+  Exchange exchange = empty_exchange(paths, ranks, inputs);
+  std::array<double, 2> across{};  // bytes from one half of the fabric's ranks to the other
+  for (const Leg& leg : inputs.traffic.legs) add_leg(paths, leg, inputs, across, exchange);
+  const BusiestLinks busiest(paths, exchange);
+  for (const Leg& leg : inputs.traffic.legs) busiest.add(leg, exchange);
+  for (const LinkId port : paths.ports())
+    exchange.port_bound =
+        std::max(exchange.port_bound,
+                 exchange.link_bytes[index(port)] / BytesPerSecond(paths.bandwidth()[index(port)]));
   if (paths.bisection().value > 0)
-    exchange.bisection_bound =
-        Bytes(static_cast<double>(std::max(counts.forward, counts.backward)) * row) /
-        paths.bisection();
+    exchange.bisection_bound = Bytes(std::max(across[0], across[1])) / paths.bisection();
   if (inputs.keep_flows)
-    for_each_pair(copies, transposed,
-                  [&](std::size_t source, std::size_t destination, std::uint32_t count) {
-                    exchange.flows.push_back(
-                        {id_of<Rank>(source), id_of<Rank>(destination), Bytes(count * row)});
-                  });
+    for (const Leg& leg : inputs.traffic.legs) keep_flows(paths, leg, exchange);
   return exchange;
 }
 

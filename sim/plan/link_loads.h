@@ -1,5 +1,5 @@
-// Token copies become an Exchange: bytes on every link, and for each rank the busiest link on its
-// way. Copies are counted as integers and turned into bytes at the end, so sums are exact.
+// Rows become an Exchange: bytes on every link, and for each rank the busiest link on its way. Rows
+// are counted as integers and turned into bytes leg by leg, so sums are exact.
 #pragma once
 
 #include <string>
@@ -18,11 +18,9 @@ struct ExchangeInputs {
   bool keep_flows = false;
 };
 
-// copies.ranks <= paths.ranks(): the ranks of the pool are the fabric's first. Zero entries and the
-// diagonal cross no link. flows come source by source, destinations ascending (transposed:
-// destination by destination, sources ascending).
-Exchange make_exchange(const FabricPaths& paths,
-                       const RoutedCopies& copies,
-                       const ExchangeInputs& inputs);
+// Ranks of every leg <= paths.ranks(): the ranks of the pool are the fabric's first. Rows that stay
+// on a rank cross no link. flows come leg after leg, source by source, destinations ascending
+// (transposed: destination by destination, sources ascending).
+Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs& inputs);
 
 }  // namespace moesim

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <atomic>
 #include <future>
+#include <utility>
 
 namespace moesim {
 namespace {
@@ -17,26 +18,55 @@ bool groups_within_node(const StepInputs& inputs) {
   return true;
 }
 
+// How one direction's exchanges are made, but for the rows, which each layer has its own of.
+struct Direction {
+  const AllToAllPart* part = nullptr;
+  const AllToAllPart::Traffic* traffic = nullptr;
+  ExchangeInputs inputs;
+};
+
 struct MoeExchanges {
-  ExchangeInputs dispatch, combine;
+  ExchangeShape shape;
+  Direction dispatch, combine;
 };
 
 MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
   const ShardingPlan& plan = inputs.plan;
-  const ExchangeShape shape = exchange_shape(inputs, batch);
+  MoeExchanges exchanges{exchange_shape(inputs, batch), {}, {}};
   const bool within_node = groups_within_node(inputs);
   const auto& catalog = Catalog<AllToAllPart>::instance();
-  const auto exchange = [&](const std::string& name, const std::string& direction) {
-    const AllToAllPart& part = catalog.at(name, "all-to-all");
-    return ExchangeInputs{
-        name,
-        direction == "dispatch" ? part.dispatch(shape) : part.combine(shape),
-        exchange_timing(name, direction, within_node, inputs.cluster.accelerator.name),
-        shape.physical_experts,
-        shape.ranks - 1,
-        inputs.keep_flows};
+  const auto choose = [&](const std::string& name, const std::string& direction) {
+    Direction chosen;
+    chosen.part = &catalog.at(name, "all-to-all");
+    chosen.traffic = direction == "dispatch" ? &chosen.part->dispatch : &chosen.part->combine;
+    chosen.inputs.algorithm = name;
+    chosen.inputs.timing =
+        exchange_timing(name, direction, within_node, inputs.cluster.accelerator.name);
+    chosen.inputs.experts = exchanges.shape.physical_experts;
+    chosen.inputs.peers = exchanges.shape.ranks - 1;
+    chosen.inputs.keep_flows = inputs.keep_flows;
+    return chosen;
   };
-  return {exchange(plan.dispatch, "dispatch"), exchange(plan.combine, "combine")};
+  exchanges.dispatch = choose(plan.dispatch, "dispatch");
+  exchanges.combine = choose(plan.combine, "combine");
+  return exchanges;
+}
+
+// The stages of one direction in one layer. Only the first pays for launch and synchronisation of
+// the algorithm; every stage waits for the one before.
+std::vector<Exchange> exchanges_of(const FabricPaths& paths,
+                                   const ExchangeShape& shape,
+                                   const Direction& direction,
+                                   const std::shared_ptr<const RoutedCopies>& routed) {
+  std::vector<Exchange> stages;
+  ExchangeInputs inputs = direction.inputs;
+  for (ExchangeTraffic& traffic : (*direction.traffic)(shape, routed)) {
+    inputs.traffic = std::move(traffic);
+    stages.push_back(make_exchange(paths, routed->ranks, inputs));
+    inputs.timing.fixed = Seconds(0);
+    inputs.experts = 0;
+  }
+  return stages;
 }
 
 // Loads by logical expert and by rank, and the time of each rank's experts.
@@ -89,24 +119,28 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
                                           const Batch& batch,
                                           const FabricPaths& paths,
                                           std::size_t layers) {
-  const RoutingInputs routing{inputs.trace, batch, inputs.plan,
-                              static_cast<std::size_t>(inputs.cluster.fabric.ranks_per_node)};
   const MoeExchanges exchanges = choose_exchanges(inputs, batch);
+  const RoutingInputs routing{
+      inputs.trace, batch, inputs.plan,
+      static_cast<std::size_t>(inputs.cluster.fabric.ranks_per_node),
+      exchanges.dispatch.part->needs_tokens || exchanges.combine.part->needs_tokens};
+  const std::size_t per_pass = layers_per_pass(routing);
   std::vector<MoeLayerWork> works(layers);
   std::atomic<std::size_t> next_layer{0};
   const auto run = [&] {
-    std::vector<RoutedCopies> scratch(kLayersPerPass);
-    for (std::size_t first; (first = next_layer.fetch_add(kLayersPerPass)) < layers;) {
-      const auto pass = std::span(scratch).first(std::min(kLayersPerPass, layers - first));
+    std::vector<std::shared_ptr<RoutedCopies>> scratch(per_pass);
+    for (auto& one : scratch) one = std::make_shared<RoutedCopies>();
+    for (std::size_t first; (first = next_layer.fetch_add(per_pass)) < layers;) {
+      const auto pass = std::span(scratch).first(std::min(per_pass, layers - first));
       count_copies(routing, first, pass);
       const auto routed = count_routed_choices(routing, first, pass.size());
       for (std::size_t i = 0; i < pass.size(); ++i) {
         MoeLayerWork& work = works[first + i];
         work.load.trace_layer = static_cast<int>(first + i);
         work.routed_choices = routed[i];
-        work.dispatch = make_exchange(paths, pass[i], exchanges.dispatch);
-        work.combine = make_exchange(paths, pass[i], exchanges.combine);
-        cost_experts(inputs, inputs.plan.placement[first + i], pass[i], work);
+        work.dispatch = exchanges_of(paths, exchanges.shape, exchanges.dispatch, pass[i]);
+        work.combine = exchanges_of(paths, exchanges.shape, exchanges.combine, pass[i]);
+        cost_experts(inputs, inputs.plan.placement[first + i], *pass[i], work);
       }
     }
   };

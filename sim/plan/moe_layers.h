@@ -1,4 +1,4 @@
-// What one step does in each MoE layer of the trace: two exchanges, the experts' time, the load.
+// What one step does in each MoE layer of the trace: its exchanges, the experts' time, the load.
 #pragma once
 
 #include <vector>
@@ -10,7 +10,7 @@
 namespace moesim {
 
 struct MoeLayerWork {
-  Exchange dispatch, combine;
+  std::vector<Exchange> dispatch, combine;  // stages in order, most have one
   MoeLayerLoad load;  // layer still unset: several model layers may replay this trace layer
   std::vector<Seconds> expert_ffn;  // by rank
   Basis basis = Basis::datasheet;   // of expert_ffn

@@ -25,6 +25,16 @@ class ReplicaChooser {
   // group's.
   void start(std::size_t source, std::size_t first_rank);
 
+  // The slot of the source's next copy of `expert`, one copy after another: over a source's copies
+  // the totals are those of deal().
+  std::uint32_t next(std::size_t expert) {
+    Candidates& candidates = candidates_[expert];
+    if (candidates.count == 1) return slots_[candidates.first];
+    const std::uint32_t slot = slots_[candidates.first + candidates.start];
+    candidates.start = candidates.start + 1 == candidates.count ? 0 : candidates.start + 1;
+    return slot;
+  }
+
   // Deals the source's `copies` of `expert` (< experts): calls give(slot, copies of that slot) for
   // every slot that gets some.
   template <class Give>

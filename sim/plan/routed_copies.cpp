@@ -9,30 +9,30 @@
 namespace moesim {
 namespace {
 
-// One MoE layer while its copies are counted: by expert for one source, then dealt to replicas.
+// One MoE layer while its copies are counted, source after source.
 struct LayerCounter {
   ReplicaChooser chooser;
   const Placement& placement;
   RoutedCopies& copies;
   std::vector<std::uint32_t> by_expert;  // of the current source; the last counts all other ids
+  std::vector<std::uint32_t> to_rank;    // of the current source, by rank of the pool
 
   void add(std::uint16_t expert) {
     ++by_expert[std::min<std::size_t>(expert, by_expert.size() - 1)];
   }
   void deal(std::size_t source, std::size_t ranks_per_group) {
     const std::size_t group = source / ranks_per_group, first = group * ranks_per_group;
-    std::uint32_t* to_rank =
-        &copies.copies[source * static_cast<std::size_t>(copies.ranks) + first];
     std::uint32_t* to_slot = &copies.per_physical_expert[group * placement.rank_of.size()];
     chooser.start(source, first);
     for (std::size_t expert = 0; expert + 1 < by_expert.size(); ++expert) {
       if (by_expert[expert] == 0) continue;
       chooser.deal(expert, by_expert[expert], [&](std::uint32_t slot, std::uint32_t count) {
         to_slot[slot] += count;
-        to_rank[index(placement.rank_of[slot])] += count;
+        to_rank[first + index(placement.rank_of[slot])] += count;
       });
     }
     std::fill(by_expert.begin(), by_expert.end(), 0);
+    copies.copies.add_source(to_rank);
   }
 };
 
@@ -46,23 +46,27 @@ struct LayerCounter {
 
 std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
                                         std::size_t first_layer,
-                                        std::span<RoutedCopies> copies) {
+                                        std::span<const std::shared_ptr<RoutedCopies>> copies) {
   const ShardingPlan& plan = inputs.plan;
   const auto ranks = static_cast<std::size_t>(plan.parallelism.ranks);
   std::vector<LayerCounter> counters;
   counters.reserve(copies.size());
   for (std::size_t i = 0; i < copies.size(); ++i) {
     const Placement& placement = plan.placement.at(first_layer + i);
-    RoutedCopies& layer = copies[i];
+    RoutedCopies& layer = *copies[i];
     layer.ranks = plan.parallelism.ranks;
-    layer.copies.assign(ranks * ranks, 0);
+    layer.copies.clear();
+    layer.rank_tokens.clear();
+    layer.node_tokens.clear();
+    layer.tokens.clear();
     layer.per_physical_expert.assign(
         placement.rank_of.size() * static_cast<std::size_t>(plan.parallelism.ep_groups()), 0);
     counters.push_back(
         {ReplicaChooser(placement, static_cast<std::size_t>(inputs.trace.header.experts),
                         plan.replica_choice, inputs.ranks_per_node),
          placement, layer,
-         std::vector<std::uint32_t>(static_cast<std::size_t>(inputs.trace.header.experts) + 1)});
+         std::vector<std::uint32_t>(static_cast<std::size_t>(inputs.trace.header.experts) + 1),
+         std::vector<std::uint32_t>(ranks)});
   }
   return counters;
 }
@@ -94,12 +98,85 @@ void check_ids(const RoutingInputs& inputs, std::size_t first_layer, std::size_t
             refuse(inputs.trace, row, layer, expert);
 }
 
+// Distinct tokens of one source by destination rank and node: a second look at the same rows, copy
+// by copy, since which replica a copy takes decides where its token goes.
+class TokenCounter {
+ public:
+  TokenCounter(LayerCounter& counter, std::size_t ranks, std::size_t ranks_per_node)
+      : counter_(counter),
+        ranks_per_node_(ranks_per_node),
+        to_rank_(ranks),
+        to_node_((ranks + ranks_per_node - 1) / ranks_per_node) {}
+
+  void start(std::size_t source, std::size_t first_rank) {
+    first_rank_ = first_rank;
+    counter_.chooser.start(source, first_rank);
+  }
+  void add(std::span<const std::uint16_t> choices) {
+    ranks_.clear();
+    nodes_.clear();
+    for (const std::uint16_t expert : choices) {
+      if (expert + 1U >= counter_.by_expert.size()) continue;
+      const std::size_t rank =
+          first_rank_ + index(counter_.placement.rank_of[counter_.chooser.next(expert)]);
+      if (note(ranks_, rank)) ++to_rank_[rank];
+      if (note(nodes_, rank / ranks_per_node_)) ++to_node_[rank / ranks_per_node_];
+    }
+  }
+  void finish() {
+    counter_.copies.rank_tokens.add_source(to_rank_);
+    counter_.copies.node_tokens.add_source(to_node_);
+  }
+
+ private:
+  // Whether it was not seen yet; a token's destinations are few.
+  static bool note(std::vector<std::size_t>& seen, std::size_t one) {
+    if (std::find(seen.begin(), seen.end(), one) != seen.end()) return false;
+    seen.push_back(one);
+    return true;
+  }
+
+  LayerCounter& counter_;
+  std::size_t ranks_per_node_, first_rank_ = 0;
+  std::vector<std::uint32_t> to_rank_, to_node_;  // of the current source
+  std::vector<std::size_t> ranks_, nodes_;        // of the current token
+};
+
+void count_tokens(const RoutingInputs& inputs,
+                  std::size_t first_layer,
+                  std::vector<LayerCounter>& counters) {
+  const auto tensor = static_cast<std::size_t>(inputs.plan.parallelism.tensor);
+  const auto ranks_per_group = static_cast<std::size_t>(inputs.plan.parallelism.expert);
+  const auto ranks = static_cast<std::size_t>(inputs.plan.parallelism.ranks);
+  for (std::size_t layer = 0; layer < counters.size(); ++layer) {
+    TokenCounter counter(counters[layer], ranks, inputs.ranks_per_node);
+    for (std::size_t source = 0; source < ranks; ++source) {
+      const std::vector<std::uint32_t>& rows = inputs.batch.rows[source / tensor];
+      counter.start(source, source / ranks_per_group * ranks_per_group);
+      for (std::size_t token = source % tensor; token < rows.size(); token += tensor)
+        counter.add(inputs.trace.choice(rows[token], first_layer + layer));
+      counter.finish();
+    }
+  }
+}
+
 }  // namespace
+
+std::size_t layers_per_pass(const RoutingInputs& inputs) {
+  constexpr std::size_t kMostLayers = 8, kMostBytes = 32U << 20U;
+  const auto ranks = static_cast<std::size_t>(inputs.plan.parallelism.ranks);
+  const auto group = static_cast<std::size_t>(inputs.plan.parallelism.expert);
+  const std::size_t copies =
+      inputs.batch.tokens() * static_cast<std::size_t>(inputs.trace.header.top_k);
+  const std::size_t pairs = std::min(copies, ranks * group);
+  const std::size_t bytes = pairs * sizeof(RowCounts::Entry) * (inputs.tokens_too ? 2 : 1);
+  return std::clamp<std::size_t>(kMostBytes / std::max<std::size_t>(bytes, 1), 1, kMostLayers);
+}
 
 // NOLINTNEXTLINE(readability-function-cognitive-complexity): the hot loops, kept in one place
 void count_copies(const RoutingInputs& inputs,
                   std::size_t first_layer,
-                  std::span<RoutedCopies> copies) {
+                  std::span<const std::shared_ptr<RoutedCopies>> copies) {
   std::vector<LayerCounter> counters = make_counters(inputs, first_layer, copies);
   const auto tensor = static_cast<std::size_t>(inputs.plan.parallelism.tensor);
   const auto ranks_per_group = static_cast<std::size_t>(inputs.plan.parallelism.expert);
@@ -117,10 +194,13 @@ void count_copies(const RoutingInputs& inputs,
       for (LayerCounter& counter : counters) {
         odd_ids = odd_ids || counter.by_expert.back() > 0;
         counter.deal(rank_of_token(group, member, tensor), ranks_per_group);
+        counter.copies.tokens.push_back(
+            static_cast<std::uint32_t>((rows.size() + tensor - 1 - member) / tensor));
       }
     }
   }
   if (odd_ids) check_ids(inputs, first_layer, copies.size());
+  if (inputs.tokens_too) count_tokens(inputs, first_layer, counters);
 }
 
 std::vector<std::int64_t> count_routed_choices(const RoutingInputs& inputs,

@@ -20,10 +20,9 @@ struct Parallelism {
   int ep_groups() const { return ranks / expert; }
 };
 
-enum class PayloadFormat {
-  bf16,
-  fp8
-};  // of a dispatch or combine row; fp8 has one f32 scale per 128 values
+// Of a dispatch or combine row. fp8 has one f32 scale per 128 values, nvfp4 (4 bits a value) one
+// byte per 16.
+enum class PayloadFormat { bf16, fp8, nvfp4 };
 std::string to_text(PayloadFormat format);
 
 struct Precision {

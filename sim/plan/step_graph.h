@@ -44,13 +44,15 @@ struct Exchange {
   int group_ranks = 0;  // ranks of a group, consecutive; divides the pool's; 0 = all in one group
   std::vector<Bytes> sent, received, kept;  // by rank
   std::vector<Bytes> link_bytes;            // by LinkId
-  double bytes_per_copy = 0;      // row of a token copy; 0 = rows do not follow copies one by one
-  std::vector<Seconds> transfer;  // by rank: busiest link on any path into it, bytes / bandwidth
-  std::vector<LinkId> busiest;    // by rank: that link; -1 when nothing arrives
-  std::vector<Seconds> latency;   // by rank: largest path latency into it
+  double bytes_per_copy = 0;  // row of a token copy; 0 = rows do not follow copies one by one
+  // By rank: busiest link on any path into it, bytes / (bandwidth x efficiency).
+  std::vector<Seconds> transfer;
+  std::vector<LinkId> busiest;        // by rank: that link; -1 when nothing arrives
+  std::vector<Seconds> latency;       // by rank: largest path latency into it
   std::vector<Seconds> message_time;  // by rank: time to issue its own messages
   Seconds fixed{};                    // t0 of the algorithm
-  double efficiency = 1;              // of line rate, for every tier
+  // Reached share of line rate, on links of tier nvlink and on all others.
+  double nvlink_efficiency = 1, nic_efficiency = 1;
   Basis basis = Basis::datasheet;
   Seconds port_bound{};  // largest of any rank's bytes over its ports' bandwidth: no replay may be
                          // faster

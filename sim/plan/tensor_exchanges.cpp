@@ -4,21 +4,17 @@
 namespace moesim {
 namespace {
 
-// What the ranks of each group send: [source][destination] rows; `gather` sends the source's
-// tokens, else the destination's.
-RoutedCopies group_copies(const std::vector<std::uint32_t>& tokens,
-                          std::size_t tensor,
-                          bool gather) {
-  const std::size_t ranks = tokens.size();
-  RoutedCopies copies;
-  copies.ranks = static_cast<int>(ranks);
-  copies.copies.assign(ranks * ranks, 0);
-  for (std::size_t source = 0; source < ranks; ++source) {
+// What the ranks of each group send; `gather` sends the source's tokens, else the destination's.
+RowCounts group_rows(const std::vector<std::uint32_t>& tokens, std::size_t tensor, bool gather) {
+  RowCounts rows;
+  std::vector<std::uint32_t> of_source(tokens.size());
+  for (std::size_t source = 0; source < tokens.size(); ++source) {
     const std::size_t first = source / tensor * tensor;
     for (std::size_t destination = first; destination < first + tensor; ++destination)
-      copies.copies[source * ranks + destination] = tokens[gather ? source : destination];
+      of_source[destination] = tokens[gather ? source : destination];
+    rows.add_source(of_source);
   }
-  return copies;
+  return rows;
 }
 
 }  // namespace
@@ -35,14 +31,16 @@ TensorExchanges::TensorExchanges(const StepInputs& inputs,
   const auto per_node = static_cast<std::size_t>(inputs.cluster.fabric.ranks_per_node);
   const bool within_node = per_node % tensor == 0;
   const auto exchange = [&](const std::string& direction, bool gather) {
-    const ExchangeInputs wanted{"nccl_" + direction,
-                                {row_bytes(inputs.model.hidden, PayloadFormat::bf16), false, 0, 1},
-                                exchange_timing("nccl_tensor_parallel", direction, within_node,
-                                                inputs.cluster.accelerator.name),
-                                0,
-                                inputs.plan.parallelism.tensor - 1,
-                                inputs.keep_flows};
-    return make_exchange(paths, group_copies(tokens_, tensor, gather), wanted);
+    ExchangeInputs wanted;
+    wanted.algorithm = "nccl_" + direction;
+    wanted.traffic.legs = {{std::make_shared<RowCounts>(group_rows(tokens_, tensor, gather)),
+                            row_bytes(inputs.model.hidden, PayloadFormat::bf16)}};
+    wanted.traffic.messages_per_peer = 1;
+    wanted.timing = exchange_timing("nccl_tensor_parallel", direction, within_node,
+                                    inputs.cluster.accelerator.name);
+    wanted.peers = inputs.plan.parallelism.tensor - 1;
+    wanted.keep_flows = inputs.keep_flows;
+    return make_exchange(paths, inputs.plan.parallelism.ranks, wanted);
   };
   reduce_ = exchange("reduce_scatter", false);
   gather_ = exchange("all_gather", true);

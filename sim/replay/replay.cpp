@@ -78,6 +78,7 @@ class Replay {
   void build_platform(s4u::Engine& engine);
   void run_rank(std::size_t rank);
   double run_exchange(std::size_t task, std::size_t rank);
+  double reached_share(const Exchange& exchange, const Flow& flow) const;
   void expect_flows(Grouping& grouping, std::size_t turn, std::size_t rank);
   void send_flows(const Grouping& grouping, std::size_t turn, std::size_t rank);
   void await_flows(Grouping& grouping, std::size_t turn, std::size_t rank);
@@ -208,7 +209,7 @@ double Replay::run_exchange(std::size_t task, std::size_t rank) {
     await_flows(grouping, turn, rank);
     end += std::max(now(), start + messages);
   } else {
-    end += now() + std::max(messages, exchange.transfer[rank].count() / exchange.efficiency);
+    end += now() + std::max(messages, exchange.transfer[rank].count());
   }
   interval(task, rank) = {Seconds(start), Seconds(end)};
   return end;
@@ -224,13 +225,22 @@ void Replay::expect_flows(Grouping& grouping, std::size_t turn, std::size_t rank
 void Replay::send_flows(const Grouping& grouping, std::size_t turn, std::size_t rank) {
   if (turn >= grouping.tables.size()) return;
   const FlowTable& table = grouping.tables[turn];
-  const double units = kUnitsPerByte / exchange_of(grouping.tasks[turn]).efficiency;
+  const Exchange& exchange = exchange_of(grouping.tasks[turn]);
   for (std::size_t i = table.first[rank]; i < table.first[rank + 1]; ++i) {
     const Flow& flow = table.flows[i];
     grouping.mailboxes[turn % 2][index(flow.destination)]
-        ->put_init(this, static_cast<std::uint64_t>(std::llround(flow.bytes.value * units)))
+        ->put_init(this, static_cast<std::uint64_t>(std::llround(flow.bytes.value * kUnitsPerByte /
+                                                                 reached_share(exchange, flow))))
         ->detach();
   }
+}
+
+// Of the line rate of the links it takes: a path is over NVLink or over the scale-out network.
+double Replay::reached_share(const Exchange& exchange, const Flow& flow) const {
+  std::vector<LinkId> path;
+  fabric_.route(flow.source, flow.destination, 0, path);
+  const bool nvlink = fabric_.links[index(path.front())].tier == LinkTier::nvlink;
+  return nvlink ? exchange.nvlink_efficiency : exchange.nic_efficiency;
 }
 
 void Replay::await_flows(Grouping& grouping, std::size_t turn, std::size_t rank) {

@@ -37,8 +37,8 @@ void check_exchange(const Exchange& exchange,
     expect(all_durations(*times, ranks), where, "times of each rank must be finite, not negative");
   expect(exchange.fixed.count() >= 0 && std::isfinite(exchange.fixed.count()), where,
          "fixed time must be finite, not negative");
-  expect(exchange.efficiency > 0 && exchange.efficiency <= 1, where,
-         "efficiency must be in (0, 1]");
+  for (const double efficiency : {exchange.nvlink_efficiency, exchange.nic_efficiency})
+    expect(efficiency > 0 && efficiency <= 1, where, "efficiency must be in (0, 1]");
   expect(exchange.group_ranks >= 0 && (exchange.group_ranks == 0 ||
                                        ranks % static_cast<std::size_t>(exchange.group_ranks) == 0),
          where, "ranks of a group must divide the step's");

@@ -44,6 +44,30 @@ void read_int(
   if (const auto node = object.find(key)) into = static_cast<int>(node->as_int(low, high));
 }
 
+// A topology refuses an option by its key: that key's place, where this file has it.
+void check_fabric(const JsonNode& node, const ClusterSpec& spec) {
+  try {
+    build_cluster(spec);
+  } catch (const InputError& error) {
+    const std::string text = error.what(), prefix = "cluster.";
+    const std::size_t end = text.find(": ");
+    if (!text.starts_with(prefix) || end == std::string::npos) throw;
+    const auto key = node.find(text.substr(prefix.size(), end - prefix.size()));
+    (key ? *key : node).fail(key ? text.substr(end + 2) : text);
+  }
+  const bool unlike =
+      std::any_of(spec.node_groups.begin(), spec.node_groups.end(), [&](const NodeGroup& group) {
+        return group.slow != 1 ||
+               (!group.accelerator.empty() && group.accelerator != spec.accelerator);
+      });
+  if (!unlike) return;
+  const auto groups = node.find("node_groups");
+  (groups ? *groups : node)
+      .fail(
+          "kernels are costed for one accelerator so far: in a scenario, node groups may differ in "
+          "\"nvlink\" and \"nic\" only");
+}
+
 ClusterSpec read_cluster(const JsonNode& node) {
   std::vector<std::string> keys = cluster_keys();
   keys.insert(keys.begin(), "preset");
@@ -58,6 +82,7 @@ ClusterSpec read_cluster(const JsonNode& node) {
   const std::int64_t ranks = std::int64_t{spec.options.nodes} * spec.options.gpus_per_node;
   if (ranks > kMostRanks)
     node.fail("asks for " + std::to_string(ranks) + " GPUs; at most " + std::to_string(kMostRanks));
+  check_fabric(node, spec);
   return spec;
 }
 
@@ -170,8 +195,9 @@ WeightFormat read_weight_format(const JsonNode& node) {
 }
 
 PayloadFormat read_payload(const JsonNode& node) {
-  return node.as_choice({"bf16", "fp8"}, "precision") == "fp8" ? PayloadFormat::fp8
-                                                               : PayloadFormat::bf16;
+  const std::string name = node.as_choice({"bf16", "fp8", "nvfp4"}, "precision");
+  if (name == "nvfp4") return PayloadFormat::nvfp4;
+  return name == "fp8" ? PayloadFormat::fp8 : PayloadFormat::bf16;
 }
 
 Precision read_precision(const std::optional<JsonNode>& node, const MoeModel& model) {

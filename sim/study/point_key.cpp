@@ -48,6 +48,7 @@ std::string point_key(const StudyPoint& point, const std::string& trace_path) {
     hash.add(
         MappedFile(json_path("topologies/clusters", cluster.preset, "cluster preset")).bytes());
   }
+  if (!cluster.options.graph.empty()) hash.add(MappedFile(cluster.options.graph).bytes());
   add_folder(hash, data_path("topologies/calibration"));
   hash.add(program_hash());
   return hash.hex().substr(0, 32);

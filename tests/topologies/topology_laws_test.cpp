@@ -1,23 +1,22 @@
 // Laws that every topology of the catalog keeps, at 1 to 1024 ranks.
 #include <doctest/doctest.h>
 
-#include <boost/graph/breadth_first_search.hpp>
 #include <boost/range/iterator_range.hpp>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 
-#include "sim/cluster/fabric.h"
+#include "sim/cluster/fabric_file.h"
+#include "sim/cluster/link_health.h"
 #include "sim/core/random.h"
+#include "sim/io/files.h"
+#include "tests/temporary_folder.h"
 
 namespace moesim {
 namespace {
 
 using namespace literals;
-
-struct Wire {
-  Vertex from, to;
-};
 
 TopologyOptions options_of(int nodes, int gpus_per_node) {
   TopologyOptions options;
@@ -31,33 +30,59 @@ TopologyOptions options_of(int nodes, int gpus_per_node) {
   return options;
 }
 
-// The fabric of `topology` with that many ranks, in nodes of 8 where it joins nodes, else in one.
-Fabric build(const std::string& topology, int ranks) {
+// The graph of another topology of that size as a file, for topology "custom" to read.
+std::string graph_file(int ranks) {
+  static const test::TemporaryFolder folder;
+  const std::string path = folder.path() + "/" + std::to_string(ranks) + ".json";
+  const char* const other = ranks > 8 ? "rail_optimized" : "single_node";
+  const TopologyPart& part = Catalog<TopologyPart>::instance().at(other, "topology");
+  write_file(path,
+             to_json(fabric_file_of(part(options_of(std::max(1, ranks / 8), std::min(ranks, 8))))));
+  return path;
+}
+
+// The fabric of `topology` with that many ranks, in nodes of 8 where it joins nodes, else in one;
+// nothing where a mesh of so many would be absurd.
+std::optional<Fabric> build(const std::string& topology, int ranks) {
   const TopologyPart& part = Catalog<TopologyPart>::instance().at(topology, "topology");
-  if (ranks > 8) {
-    try {
-      return part(options_of(ranks / 8, 8));
-    } catch (const InputError&) {
+  TopologyOptions options = options_of(std::max(1, ranks / 8), std::min(ranks, 8));
+  if (topology == "custom") options.graph = graph_file(ranks);
+  try {
+    return part(options);
+  } catch (const InputError&) {
+  }
+  options = options_of(1, ranks);
+  if (topology == "nvlink_mesh" && ranks > 64) {
+    CHECK_THROWS_WITH_AS(part(options), doctest::Contains("gpus_per_node"), InputError);
+    return std::nullopt;
+  }
+  return part(options);
+}
+
+// Hops to all devices, over paths that lead through no third GPU or over any; -1 = no path.
+std::vector<int> hops_from(const Fabric& fabric, Vertex source, bool through_gpus = false) {
+  std::vector<int> hops(boost::num_vertices(fabric.graph), -1);
+  std::vector<Vertex> open{source};
+  hops[source] = 0;
+  for (std::size_t next = 0; next < open.size(); ++next) {
+    const Vertex at = open[next];
+    const bool gpu = at < static_cast<Vertex>(fabric.ranks);
+    if (gpu && at != source && !through_gpus) continue;
+    for (const auto edge : boost::make_iterator_range(boost::out_edges(at, fabric.graph))) {
+      const Vertex to = boost::target(edge, fabric.graph);
+      if (hops[to] >= 0) continue;
+      hops[to] = hops[at] + 1;
+      open.push_back(to);
     }
   }
-  return part(options_of(1, ranks));
-}
-
-std::map<LinkId, Wire> wires_of(const Fabric& fabric) {
-  std::map<LinkId, Wire> wires;
-  for (const auto edge : boost::make_iterator_range(boost::edges(fabric.graph)))
-    wires[fabric.graph[edge]] = {boost::source(edge, fabric.graph),
-                                 boost::target(edge, fabric.graph)};
-  return wires;
-}
-
-std::vector<int> hops_from(const Fabric& fabric, Vertex source) {
-  std::vector<int> hops(boost::num_vertices(fabric.graph), -1);
-  hops[source] = 0;
-  boost::breadth_first_search(fabric.graph, source,
-                              boost::visitor(boost::make_bfs_visitor(
-                                  boost::record_distances(hops.data(), boost::on_tree_edge()))));
   return hops;
+}
+
+const std::optional<Fabric>& built_once(const std::string& topology, int ranks) {
+  static std::map<std::pair<std::string, int>, std::optional<Fabric>> built;
+  const auto key = std::make_pair(topology, ranks);
+  if (built.count(key) == 0) built[key] = build(topology, ranks);
+  return built[key];
 }
 
 template <class Visit>
@@ -66,14 +91,15 @@ void for_every_fabric(const Visit& visit) {
     for (const int ranks : {1, 8, 64, 1024}) {
       CAPTURE(topology);
       CAPTURE(ranks);
-      visit(build(topology, ranks), ranks);
+      if (const std::optional<Fabric>& fabric = built_once(topology, ranks)) visit(*fabric, ranks);
     }
   }
 }
 
 TEST_CASE("the catalog holds the topologies") {
   const auto names = Catalog<TopologyPart>::instance().names();
-  CHECK(names.size() >= 2);
+  CHECK(names == std::vector<std::string>{"custom", "dragonfly", "fat_tree", "nvl72", "nvlink_mesh",
+                                          "rail_optimized", "single_node", "torus_3d"});
 }
 
 TEST_CASE("every topology numbers its GPUs first and by rank") {
@@ -88,15 +114,14 @@ TEST_CASE("every topology numbers its GPUs first and by rank") {
 
 TEST_CASE("every topology joins all devices, both ways with equal cables") {
   for_every_fabric([](const Fabric& fabric, int) {
-    const auto wires = wires_of(fabric);
-    CHECK(wires.size() == fabric.links.size());
+    const std::vector<LinkEnds> ends = link_ends(fabric);
+    CHECK(boost::num_edges(fabric.graph) == fabric.links.size());
     std::map<std::pair<Vertex, Vertex>, double> bandwidth;
-    for (const auto& wire : wires)
-      bandwidth[{wire.second.from, wire.second.to}] +=
-          fabric.links[index(wire.first)].bandwidth.value;
+    for (std::size_t link = 0; link < ends.size(); ++link)
+      bandwidth[{ends[link].from, ends[link].to}] += fabric.links[link].bandwidth.value;
     for (const auto& pair : bandwidth)
       CHECK(bandwidth.at({pair.first.second, pair.first.first}) == pair.second);
-    for (const int hops : hops_from(fabric, 0)) CHECK(hops >= 0);
+    for (const int hops : hops_from(fabric, 0, true)) CHECK(hops >= 0);
     for (const Link& link : fabric.links) {
       CHECK(link.bandwidth.value > 0);
       CHECK(link.latency.count() >= 0);
@@ -112,11 +137,11 @@ TEST_CASE("every topology names its links apart") {
   });
 }
 
-// A NIC path may be longer than the shortest one over another node's NVLink, never by more than the
-// way up to a spine and down.
+// A dragonfly takes the global cable that its choice names, and up to two local ones to reach it,
+// where another global cable may begin and end at the right switches.
 TEST_CASE("every route is a contiguous, loop-free path and no detour") {
   for_every_fabric([](const Fabric& fabric, int ranks) {
-    const auto wires = wires_of(fabric);
+    const std::vector<LinkEnds> ends = link_ends(fabric);
     Random random(7);
     std::vector<LinkId> path, again;
     for (int trial = 0; trial < 400; ++trial) {
@@ -130,29 +155,97 @@ TEST_CASE("every route is a contiguous, loop-free path and no detour") {
       Vertex at = source;
       std::set<Vertex> seen{at};
       for (const LinkId link : path) {
-        REQUIRE(wires.at(link).from == at);
-        at = wires.at(link).to;
+        REQUIRE(ends[index(link)].from == at);
+        at = ends[index(link)].to;
         CHECK(seen.insert(at).second);
       }
       CHECK(at == destination);
       if (trial % 40 == 0) {
         const int shortest = hops_from(fabric, source)[destination];
         CHECK(static_cast<int>(path.size()) >= shortest);
-        CHECK(static_cast<int>(path.size()) <= shortest + 2);
+        CHECK(static_cast<int>(path.size()) <= shortest + (fabric.topology == "dragonfly" ? 2 : 0));
       }
     }
   });
 }
 
+TEST_CASE("no topology routes from a rank to itself") {
+  for_every_fabric([](const Fabric& fabric, int ranks) {
+    std::vector<LinkId> path;
+    fabric.route(Rank{0}, Rank{0}, 0, path);
+    fabric.route(static_cast<Rank>(ranks - 1), static_cast<Rank>(ranks - 1), 5, path);
+    CHECK(path.empty());
+  });
+}
+
+TEST_CASE("every topology of nodes spreads queue pairs under ECMP, over paths of one length") {
+  for (const std::string topology :
+       {"custom", "dragonfly", "fat_tree", "nvl72", "rail_optimized", "torus_3d"}) {
+    // Where every way is taken: two groups of a dragonfly, even rings of a torus.
+    const int nodes = topology == "dragonfly" ? 2 : 64;
+    CAPTURE(topology);
+    TopologyOptions options = options_of(nodes, 8);
+    options.ecmp = true;
+    if (topology == "custom") options.graph = graph_file(nodes * 8);
+    const Fabric fabric = Catalog<TopologyPart>::instance().at(topology, "topology")(options);
+    std::set<std::vector<LinkId>> paths;
+    std::set<std::size_t> lengths;
+    const int farthest = topology == "torus_3d" ? (2 + 2 * 4 + 2 * 16) * 8 : nodes * 8 - 1;
+    for (std::uint32_t queue_pair = 0; queue_pair < 64; ++queue_pair) {
+      std::vector<LinkId> path, again;
+      fabric.route(Rank{0}, static_cast<Rank>(farthest), queue_pair, path);
+      fabric.route(Rank{0}, static_cast<Rank>(farthest), queue_pair, again);
+      CHECK(path == again);
+      paths.insert(path);
+      lengths.insert(path.size());
+    }
+    CHECK(paths.size() >= 2);
+    if (topology != "dragonfly") CHECK(lengths.size() == 1);
+  }
+}
+
+TEST_CASE("every bisection is above 0 and at most the ports of half the ranks") {
+  for_every_fabric([](const Fabric& fabric, int ranks) {
+    if (ranks < 2) return;
+    double ports = 0;
+    const std::vector<LinkEnds> ends = link_ends(fabric);
+    for (std::size_t link = 0; link < ends.size(); ++link) {
+      if (ends[link].from < static_cast<Vertex>(ranks / 2))
+        ports += fabric.links[link].bandwidth.value;
+    }
+    const double bisection = bisection_bandwidth(fabric).value;
+    CHECK(bisection > 0);
+    CHECK(bisection <= ports * (1 + 1e-9));
+  });
+}
+
+TEST_CASE("the health of a tier lowers all its links, that of a cable its two") {
+  for_every_fabric([](const Fabric& fabric, int ranks) {
+    if (ranks != 64) return;
+    Fabric sick = fabric;
+    const LinkTier tier = fabric.links.back().tier;
+    const std::string first = fabric.links.front().name;
+    const std::string cable = first.substr(0, first.size() - 4);
+    apply_link_health(sick, {{tier_name(tier), 0.5, {}}, {cable, 0.25, {}}});
+    for (std::size_t link = 0; link < sick.links.size(); ++link) {
+      const double left = (fabric.links[link].tier == tier ? 0.5 : 1) * (link < 2 ? 0.25 : 1);
+      CHECK(sick.links[link].bandwidth.value ==
+            doctest::Approx(left * fabric.links[link].bandwidth.value));
+    }
+    CHECK_THROWS_WITH_AS(apply_link_health(sick, {{"nvlnik", 0.5, {}}}),
+                         doctest::Contains("did you mean \"nvlink\""), InputError);
+  });
+}
+
 TEST_CASE("no topology sends through a third GPU") {
   for_every_fabric([](const Fabric& fabric, int ranks) {
-    const auto wires = wires_of(fabric);
+    const std::vector<LinkEnds> ends = link_ends(fabric);
     std::vector<LinkId> path;
     for (int destination = 1; destination < ranks; destination += 1 + ranks / 50) {
       path.clear();
       fabric.route(Rank{0}, static_cast<Rank>(destination), 0, path);
       for (std::size_t hop = 0; hop + 1 < path.size(); ++hop)
-        CHECK(wires.at(path[hop]).to >= static_cast<Vertex>(ranks));
+        CHECK(ends[index(path[hop])].to >= static_cast<Vertex>(ranks));
     }
   });
 }
@@ -182,6 +275,14 @@ TEST_CASE("every topology refuses what it cannot build, naming the option") {
     options = options_of(1, 8);
     options.spine_latency = Seconds(-1);
     CHECK(refused(part, options).find("spine_latency") != std::string::npos);
+    options = options_of(1, 8);
+    options.planes = 0;
+    CHECK(refused(part, options).find("cluster.planes") != std::string::npos);
+    // No topology gives all of these a meaning.
+    options = options_of(1, 8);
+    options.switch_ports = 4;
+    options.gpus_per_switch = 2;
+    CHECK(refused(part, options).find("means nothing") != std::string::npos);
   }
 }
 

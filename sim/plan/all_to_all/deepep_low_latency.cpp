@@ -7,13 +7,24 @@ namespace {
 
 constexpr double kMessageHeader = 16;  // bytes: the token's index, padded
 
-ExchangeTraffic dispatch(const ExchangeShape& shape) {
-  return {kMessageHeader + row_bytes(shape.hidden, shape.dispatch), false, 1,
-          static_cast<double>(shape.physical_experts) / shape.ranks};
+std::vector<ExchangeTraffic> dispatch(const ExchangeShape& shape,
+                                      const std::shared_ptr<const RoutedCopies>& routed) {
+  ExchangeTraffic traffic;
+  traffic.legs = {
+      leg_of(routed, routed->copies, kMessageHeader + row_bytes(shape.hidden, shape.dispatch))};
+  traffic.messages_per_row = 1;
+  traffic.messages_per_peer = static_cast<double>(shape.physical_experts) / shape.ranks;
+  traffic.row_per_copy = true;
+  return {traffic};
 }
 
-ExchangeTraffic combine(const ExchangeShape& shape) {
-  return {row_bytes(shape.hidden, shape.combine), true, 1, 0};
+std::vector<ExchangeTraffic> combine(const ExchangeShape& shape,
+                                     const std::shared_ptr<const RoutedCopies>& routed) {
+  ExchangeTraffic traffic;
+  traffic.legs = {leg_of(routed, routed->copies, row_bytes(shape.hidden, shape.combine), true)};
+  traffic.messages_per_row = 1;
+  traffic.row_per_copy = true;
+  return {traffic};
 }
 
 // 2 x (E M 2h + E M (16 + 2h)) + counts: two sets, each with messages to combine and messages to

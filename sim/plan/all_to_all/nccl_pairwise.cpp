@@ -1,19 +1,31 @@
 // nccl_pairwise: all-to-all-v as Megatron's alltoall dispatcher calls it. One row per (token,
 // expert), no de-duplication, one message to each peer; the counts are all-gathered first.
 #include <algorithm>
+#include <utility>
 
 #include "sim/plan/all_to_all.h"
 
 namespace moesim {
 namespace {
 
-ExchangeTraffic dispatch(const ExchangeShape& shape) {
-  // The all-gather of the counts is latency only: it stands in the calibration's `fixed`.
-  return {row_bytes(shape.hidden, shape.dispatch), false, 0, 1};
+ExchangeTraffic rows_of_copies(Leg leg) {
+  ExchangeTraffic traffic;
+  traffic.legs = {std::move(leg)};
+  traffic.messages_per_peer = 1;
+  traffic.row_per_copy = true;
+  return traffic;
 }
 
-ExchangeTraffic combine(const ExchangeShape& shape) {
-  return {row_bytes(shape.hidden, shape.combine), true, 0, 1};
+std::vector<ExchangeTraffic> dispatch(const ExchangeShape& shape,
+                                      const std::shared_ptr<const RoutedCopies>& routed) {
+  // The all-gather of the counts is latency only: it stands in the calibration's `fixed`.
+  return {rows_of_copies(leg_of(routed, routed->copies, row_bytes(shape.hidden, shape.dispatch)))};
+}
+
+std::vector<ExchangeTraffic> combine(const ExchangeShape& shape,
+                                     const std::shared_ptr<const RoutedCopies>& routed) {
+  return {
+      rows_of_copies(leg_of(routed, routed->copies, row_bytes(shape.hidden, shape.combine), true))};
 }
 
 // Rows sent, M k, and rows received at worst: all tokens of all ranks choose this rank's experts,

@@ -29,6 +29,14 @@ double number(const JsonNode& row, std::size_t column) { return row.items()[colu
 
 double rate(const JsonNode& row) { return row.items()[1].as_bytes_per_second().value; }
 
+// The one stage of an algorithm that needs no counts.
+ExchangeTraffic traffic_of(const AllToAllPart& part,
+                           const std::string& direction,
+                           const ExchangeShape& shape) {
+  const auto routed = std::make_shared<RoutedCopies>();
+  return (direction == "dispatch" ? part.dispatch : part.combine)(shape, routed).at(0);
+}
+
 // Mean square of the low-latency model's relative error over one set of records.
 struct Residual {
   double squares = 0, worst = 0;
@@ -55,13 +63,12 @@ double low_latency_time(const JsonNode& row,
   shape.ranks = static_cast<int>(ranks);
   shape.physical_experts = static_cast<int>(number(row, 5));
   const AllToAllPart& algorithm = part("deepep_low_latency");
-  const ExchangeTraffic traffic =
-      direction == "dispatch" ? algorithm.dispatch(shape) : algorithm.combine(shape);
+  const ExchangeTraffic traffic = traffic_of(algorithm, direction, shape);
   const double remote = within_node ? (ranks - 1) / ranks : (ranks - 8) / ranks;
-  const double messages = copies * (ranks - 1) / ranks * traffic.messages_per_copy +
+  const double messages = copies * (ranks - 1) / ranks * traffic.messages_per_row +
                           (ranks - 1) * traffic.messages_per_peer;
-  const double bytes = copies * traffic.bytes_per_copy * remote * busiest_link;
-  const double transfer = bytes / rate(row) / timing.efficiency;
+  const double bytes = copies * traffic.legs.front().row_bytes * remote * busiest_link;
+  const double transfer = bytes / rate(row) / timing.nic_efficiency;
   return timing.fixed.count() + timing.per_expert.count() * shape.physical_experts +
          (within_node ? 3.33e-6 : 3.7e-6) +
          std::max(messages * timing.per_message.count(), transfer);
@@ -75,20 +82,20 @@ FabricPaths record_paths(int ranks) {
 }
 
 // Every token of every rank takes top_k distinct experts, all alike.
-RoutedCopies random_copies(const JsonNode& row, Random& random) {
+RowCounts random_copies(const JsonNode& row, Random& random) {
   const auto ranks = static_cast<std::size_t>(number(row, 0));
   const auto tokens = static_cast<std::size_t>(number(row, 3));
   const auto top_k = static_cast<std::size_t>(number(row, 4));
   const auto experts = static_cast<std::size_t>(number(row, 5));
-  RoutedCopies routed{static_cast<int>(ranks), std::vector<std::uint32_t>(ranks * ranks), {}};
+  std::vector<std::uint32_t> copies(ranks * ranks);
   std::vector<std::size_t> order(experts);
   std::iota(order.begin(), order.end(), std::size_t{0});
   for (std::size_t token = 0; token < ranks * tokens; ++token)
     for (std::size_t choice = 0; choice < top_k; ++choice) {
       std::swap(order[choice], order[choice + random.below(experts - choice)]);
-      ++routed.copies[token / tokens * ranks + order[choice] / (experts / ranks)];
+      ++copies[token / tokens * ranks + order[choice] / (experts / ranks)];
     }
-  return routed;
+  return RowCounts::of_matrix(copies, ranks);
 }
 
 struct BusiestLink {  // over the mean of all links: averaged over ranks, on the worst rank
@@ -104,11 +111,13 @@ BusiestLink busiest_link(const JsonNode& row, bool transposed) {
   for (const double bandwidth : paths.bandwidth()) line = std::min(line, bandwidth);
   const double mean = number(row, 3) * number(row, 4) * remote / line * kDraws;
   ExchangeInputs inputs;
-  inputs.traffic = {1, transposed, 1, 0};
+  inputs.traffic.messages_per_row = 1;
   Random random = Random::named(1, "busiest link");
   BusiestLink link;
   for (int draw = 0; draw < kDraws; ++draw) {
-    const Exchange exchange = make_exchange(paths, random_copies(row, random), inputs);
+    inputs.traffic.legs = {
+        {std::make_shared<RowCounts>(random_copies(row, random)), 1, transposed}};
+    const Exchange exchange = make_exchange(paths, ranks, inputs);
     double worst = 0;
     for (const Seconds transfer : exchange.transfer) {
       link.average += transfer.count() / ranks / mean;
@@ -122,26 +131,30 @@ BusiestLink busiest_link(const JsonNode& row, bool transposed) {
 }  // namespace
 
 TEST_CASE("a low-latency message has 16 bytes before its row: 7408 B at hidden 7168 in fp8") {
-  const ExchangeTraffic dispatch = part("deepep_low_latency").dispatch(deepseek_shape());
-  CHECK(dispatch.bytes_per_copy == 16 + 7168 + 4 * 7168 / 128);
-  CHECK(dispatch.bytes_per_copy == 7408);
-  CHECK_FALSE(dispatch.transposed);
-  CHECK(dispatch.messages_per_copy == 1);
+  const ExchangeTraffic dispatch =
+      traffic_of(part("deepep_low_latency"), "dispatch", deepseek_shape());
+  CHECK(dispatch.legs[0].row_bytes == 16 + 7168 + 4 * 7168 / 128);
+  CHECK(dispatch.legs[0].row_bytes == 7408);
+  CHECK_FALSE(dispatch.legs[0].transposed);
+  CHECK(dispatch.messages_per_row == 1);
   CHECK(dispatch.messages_per_peer * 64 == 256);  // one count write per expert
   ExchangeShape bf16 = deepseek_shape();
   bf16.dispatch = PayloadFormat::bf16;
-  CHECK(part("deepep_low_latency").dispatch(bf16).bytes_per_copy == 16 + 2 * 7168);
-  const ExchangeTraffic combine = part("deepep_low_latency").combine(deepseek_shape());
-  CHECK(combine.bytes_per_copy == 2 * 7168);
-  CHECK(combine.transposed);
+  CHECK(traffic_of(part("deepep_low_latency"), "dispatch", bf16).legs[0].row_bytes ==
+        16 + 2 * 7168);
+  const ExchangeTraffic combine =
+      traffic_of(part("deepep_low_latency"), "combine", deepseek_shape());
+  CHECK(combine.legs[0].row_bytes == 2 * 7168);
+  CHECK(combine.legs[0].transposed);
 }
 
 TEST_CASE("nccl_pairwise sends bare rows, one message to each peer") {
-  const ExchangeTraffic dispatch = part("nccl_pairwise").dispatch(deepseek_shape());
-  CHECK(dispatch.bytes_per_copy == 7168 + 4 * 56);
-  CHECK(dispatch.messages_per_copy == 0);
+  const ExchangeTraffic dispatch = traffic_of(part("nccl_pairwise"), "dispatch", deepseek_shape());
+  CHECK(dispatch.legs[0].row_bytes == 7168 + 4 * 56);
+  CHECK(dispatch.messages_per_row == 0);
   CHECK(dispatch.messages_per_peer == 1);
-  CHECK(part("nccl_pairwise").combine(deepseek_shape()).bytes_per_copy == 2 * 7168);
+  CHECK(traffic_of(part("nccl_pairwise"), "combine", deepseek_shape()).legs[0].row_bytes ==
+        2 * 7168);
   CHECK(row_bytes(2880, PayloadFormat::fp8) == 2880 + 4 * 23);  // 22.5 blocks: 23 scales
 }
 
@@ -166,7 +179,7 @@ TEST_CASE("every algorithm has timing constants for both directions and reaches"
         const ExchangeTiming timing = exchange_timing(name, direction, within_node, "h100-sxm");
         CHECK(timing.fixed.count() > 0);
         CHECK(timing.fixed.count() < 1e-3);
-        CHECK(timing.efficiency > 0.1);
+        CHECK(timing.nic_efficiency > 0.1);
         CHECK_FALSE(timing.source.empty());
       }
   CHECK_THROWS_AS(exchange_timing("deepep_low_latncy", "dispatch", true, "h800-sxm"), InputError);

@@ -3,67 +3,31 @@
 
 #include <doctest/doctest.h>
 
-#include <map>
+#include <memory>
 #include <numeric>
 
-#include "tests/sim/plan/step_fixture.h"
+#include "tests/sim/plan/recount.h"
 
 using namespace moesim;
 using namespace moesim::test;
 
 namespace {
 
-using Matrix = std::vector<std::vector<double>>;  // [source][destination] copies
-
-// Copy by copy with a counter per (source, expert), as the contract words it.
-Matrix recount(const StepWorld& world, std::size_t layer) {
-  const auto ranks = static_cast<std::size_t>(world.cluster.ranks());
-  const auto group_ranks = static_cast<std::size_t>(world.plan.parallelism.expert);
-  const auto tensor = static_cast<std::size_t>(world.plan.parallelism.tensor);
-  const Placement& placement = world.plan.placement[layer];
-  Matrix matrix(ranks, std::vector<double>(ranks));
-  std::map<std::pair<std::size_t, int>, std::size_t> dealt;
-  for (std::size_t group = 0; group < world.batch.rows.size(); ++group)
-    for (std::size_t token = 0; token < world.batch.rows[group].size(); ++token)
-      for (const std::uint16_t expert : world.trace.choice(world.batch.rows[group][token], layer)) {
-        if (expert == kNotRouted) continue;
-        const std::size_t source = group * tensor + token % tensor;
-        const std::size_t first = source / group_ranks * group_ranks;
-        std::vector<std::size_t> all, node, own;
-        for (std::size_t slot = 0; slot < placement.rank_of.size(); ++slot) {
-          if (index(placement.replica_of[slot]) != expert) continue;
-          const std::size_t rank = first + index(placement.rank_of[slot]);
-          all.push_back(rank);
-          if (rank / 8 == source / 8) node.push_back(rank);
-          if (rank == source) own.push_back(rank);
-        }
-        const bool nearest = world.plan.replica_choice == ReplicaChoice::nearest;
-        const auto& from = nearest && !own.empty() ? own : nearest && !node.empty() ? node : all;
-        const std::size_t turn = dealt[{source, expert}]++;
-        matrix[source][from[(source - first + turn) % from.size()]] += 1;
-      }
-  return matrix;
-}
-
-std::vector<RoutedCopies> count_all(const StepWorld& world) {
-  std::vector<RoutedCopies> copies(world.plan.placement.size());
-  count_copies(world.routing(), 0, copies);
-  return copies;
-}
-
-ExchangeInputs row_of(double bytes, bool transposed) {
+ExchangeInputs row_of(const RowCounts& rows, double bytes, bool transposed) {
   ExchangeInputs inputs;
   inputs.algorithm = "test";
-  inputs.traffic = {bytes, transposed, 1, 2};
+  inputs.traffic.legs = {{std::make_shared<RowCounts>(rows), bytes, transposed}};
+  inputs.traffic.messages_per_row = 1;
+  inputs.traffic.messages_per_peer = 2;
   inputs.timing.per_message = Seconds(1e-6);
   inputs.peers = 15;
   inputs.keep_flows = true;
   return inputs;
 }
 
-RoutedCopies uniform(int ranks, std::uint32_t each) {
+RowCounts uniform(int ranks, std::uint32_t each) {
   const auto n = static_cast<std::size_t>(ranks);
-  return {ranks, std::vector<std::uint32_t>(n * n, each), {}};
+  return RowCounts::of_matrix(std::vector<std::uint32_t>(n * n, each), n);
 }
 
 }  // namespace
@@ -78,12 +42,13 @@ TEST_CASE("copies of random routing equal a copy-by-copy recount") {
     const auto routed = count_routed_choices(world.routing(), 0, copies.size());
     for (std::size_t layer = 0; layer < copies.size(); ++layer) {
       const Matrix expected = recount(world, layer);
-      const auto ranks = static_cast<std::size_t>(copies[layer].ranks);
+      const auto ranks = static_cast<std::size_t>(copies[layer]->ranks);
       bool equal = true;
       for (std::size_t i = 0; i < ranks * ranks; ++i)
-        equal = equal && copies[layer].copies[i] == expected[i / ranks][i % ranks];
+        equal = equal &&
+                copies[layer]->copies.at(i / ranks, i % ranks) == expected[i / ranks][i % ranks];
       CHECK(equal);
-      const auto& slots = copies[layer].per_physical_expert;
+      const auto& slots = copies[layer]->per_physical_expert;
       CHECK(std::accumulate(slots.begin(), slots.end(), std::int64_t{0}) == routed[layer]);
     }
   }
@@ -94,9 +59,8 @@ TEST_CASE("an expert id out of range is refused with its row and layer") {
   std::vector<std::uint16_t> experts(world.trace.experts.begin(), world.trace.experts.end());
   experts[static_cast<std::size_t>((7 * 5 + 3) * 4)] = 32;  // row 7, layer 3
   world.trace.experts = experts;
-  std::vector<RoutedCopies> copies(5);
-  CHECK_THROWS_WITH_AS(count_copies(world.routing(), 0, copies),
-                       doctest::Contains("row 7, layer 3 holds expert 32"), InputError);
+  CHECK_THROWS_WITH_AS(count_all(world), doctest::Contains("row 7, layer 3 holds expert 32"),
+                       InputError);
 }
 
 TEST_CASE("link bytes, rank bytes and transfer equal a recount along each route") {
@@ -104,9 +68,9 @@ TEST_CASE("link bytes, rank bytes and transfer equal a recount along each route"
   const Fabric& fabric = world.cluster.fabric;
   const FabricPaths paths(fabric);
   const Matrix matrix = recount(world, 2);
-  const RoutedCopies copies = count_all(world)[2];
+  const RowCounts copies = count_all(world)[2]->copies;
   for (const bool transposed : {false, true}) {
-    const Exchange exchange = make_exchange(paths, copies, row_of(100, transposed));
+    const Exchange exchange = make_exchange(paths, 24, row_of(copies, 100, transposed));
     const std::size_t ranks = matrix.size();
     std::vector<double> link(fabric.links.size()), sent(ranks), received(ranks);
     std::vector<LinkId> path;
@@ -158,7 +122,7 @@ TEST_CASE("link bytes, rank bytes and transfer equal a recount along each route"
 TEST_CASE("uniform routing takes remote bytes over the NIC, and the bounds agree") {
   const Cluster cluster = make_cluster(2);
   const FabricPaths paths(cluster.fabric);
-  const Exchange exchange = make_exchange(paths, uniform(16, 64), row_of(7408, false));
+  const Exchange exchange = make_exchange(paths, 16, row_of(uniform(16, 64), 7408, false));
   // 8 of 16 ranks are in the other node, 7 in the own.
   const double nic = 8 * 64 * 7408.0 / 50e9, nvlink = 7 * 64 * 7408.0 / 200e9;
   CHECK(nic > nvlink);
@@ -171,9 +135,10 @@ TEST_CASE("uniform routing takes remote bytes over the NIC, and the bounds agree
 
 TEST_CASE("no bytes to others load no link and wait for none") {
   const Cluster cluster = make_cluster(1);
-  RoutedCopies copies = uniform(8, 0);
-  for (std::size_t rank = 0; rank < 8; ++rank) copies.copies[rank * 9] = 5;
-  const Exchange exchange = make_exchange(FabricPaths(cluster.fabric), copies, row_of(10, false));
+  std::vector<std::uint32_t> own(64);
+  for (std::size_t rank = 0; rank < 8; ++rank) own[rank * 9] = 5;
+  const Exchange exchange = make_exchange(FabricPaths(cluster.fabric), 8,
+                                          row_of(RowCounts::of_matrix(own, 8), 10, false));
   for (std::size_t rank = 0; rank < 8; ++rank) {
     CHECK(exchange.kept[rank] == Bytes(50));
     CHECK(exchange.sent[rank] == Bytes(0));
@@ -181,4 +146,26 @@ TEST_CASE("no bytes to others load no link and wait for none") {
     CHECK(exchange.busiest[rank] == LinkId{-1});
   }
   CHECK(exchange.flows.empty());
+}
+
+TEST_CASE("distinct tokens by rank and node equal a token-by-token recount") {
+  for (const StepCase& c : {StepCase{}, StepCase{.choice = ReplicaChoice::nearest, .seed = 2},
+                            StepCase{.nodes = 4, .expert_parallel = 16, .tensor = 4, .seed = 3}}) {
+    const StepWorld world(c);
+    const auto counted = count_all(world, true);
+    for (std::size_t layer = 0; layer < counted.size(); ++layer) {
+      const TokenRecount expected = recount_tokens(world, layer);
+      const auto ranks = static_cast<std::size_t>(counted[layer]->ranks);
+      bool equal = true;
+      for (std::size_t source = 0; source < ranks; ++source) {
+        for (std::size_t rank = 0; rank < ranks; ++rank)
+          equal = equal &&
+                  counted[layer]->rank_tokens.at(source, rank) == expected.by_rank[source][rank];
+        for (std::size_t node = 0; node < ranks / 8; ++node)
+          equal = equal &&
+                  counted[layer]->node_tokens.at(source, node) == expected.by_node[source][node];
+      }
+      CHECK(equal);
+    }
+  }
 }

@@ -117,7 +117,8 @@ TEST_CASE("efficiency, latency and the fixed time lengthen an exchange by what t
   options.nic_latency = Seconds(4e-6);
   const Cluster cluster = cluster_of("rail_optimized", options);
   Exchange exchange = exchange_of({flow_of(0, 1, 40e6)}, cluster);
-  exchange.efficiency = 0.8;
+  exchange.nic_efficiency = 0.8;
+  for (Seconds& transfer : exchange.transfer) transfer = transfer / 0.8;
   exchange.fixed = Seconds(20e-6);
   const StepGraph graph = step_of(2, exchange);
   for (const Fidelity fidelity : {Fidelity::bound, Fidelity::flows})

@@ -1,0 +1,91 @@
+// Rows over rails and inside nodes, counted source by source.
+#include "sim/plan/all_to_all/rail_legs.h"
+
+#include <algorithm>
+
+#include "sim/core/error.h"
+
+namespace moesim {
+namespace {
+
+void check_whole_nodes(const std::string& algorithm, const ExchangeShape& shape) {
+  if (shape.ranks <= shape.ranks_per_node ? shape.ranks_per_node % shape.ranks == 0
+                                          : shape.ranks % shape.ranks_per_node == 0)
+    return;
+  throw InputError(Location{"", 0, 0, "plan.expert_parallel"},
+                   algorithm +
+                       " forwards over rails: an EP group takes whole nodes or a part of one that "
+                       "divides it, not " +
+                       std::to_string(shape.ranks) + " ranks on nodes of " +
+                       std::to_string(shape.ranks_per_node));
+}
+
+// Rows of one source: by destination rank, and by node (those of the own node count nothing).
+struct Fan {
+  std::vector<std::uint32_t> to_rank, to_node;
+};
+
+// fan(source, Fan&) adds the source's rows.
+template <class FillFan>
+RailLegs legs_of(const ExchangeShape& shape, std::size_t ranks, const FillFan& fill) {
+  const auto per_node = static_cast<std::size_t>(shape.ranks_per_node);
+  auto rail = std::make_shared<RowCounts>();
+  std::vector<std::uint32_t> local(ranks * per_node);  // [rank][local rank of its node]
+  std::vector<std::uint32_t> on_rail(ranks);
+  Fan fan{std::vector<std::uint32_t>(ranks),
+          std::vector<std::uint32_t>((ranks + per_node - 1) / per_node)};
+  for (std::size_t source = 0; source < ranks; ++source) {
+    fill(source, fan);
+    const std::size_t own = source / per_node;
+    for (std::size_t node = 0; node < fan.to_node.size(); ++node) {
+      if (node != own && fan.to_node[node] > 0)
+        on_rail[node * per_node + source % per_node] = fan.to_node[node];
+      fan.to_node[node] = 0;
+    }
+    for (std::size_t rank = 0; rank < ranks; ++rank) {
+      if (fan.to_rank[rank] == 0) continue;
+      const std::size_t from = rank / per_node * per_node + source % per_node;
+      local[from * per_node + rank % per_node] += fan.to_rank[rank];
+      fan.to_rank[rank] = 0;
+    }
+    rail->add_source(on_rail);
+  }
+  auto inside = std::make_shared<RowCounts>();
+  std::vector<std::uint32_t> row(ranks);
+  for (std::size_t source = 0; source < ranks; ++source) {
+    const std::size_t first = source / per_node * per_node;
+    for (std::size_t peer = 0; peer < per_node && first + peer < ranks; ++peer)
+      row[first + peer] = local[source * per_node + peer];
+    inside->add_source(row);
+  }
+  return {rail, inside};
+}
+
+}  // namespace
+
+RailLegs rail_legs(const std::string& algorithm,
+                   const ExchangeShape& shape,
+                   const RoutedCopies& routed) {
+  check_whole_nodes(algorithm, shape);
+  return legs_of(shape, static_cast<std::size_t>(routed.ranks), [&](std::size_t source, Fan& fan) {
+    for (const auto [rank, rows] : routed.rank_tokens.of(source)) fan.to_rank[rank] = rows;
+    for (const auto [node, rows] : routed.node_tokens.of(source)) fan.to_node[node] = rows;
+  });
+}
+
+RailLegs rail_legs_of_all(const std::string& algorithm,
+                          const ExchangeShape& shape,
+                          const RoutedCopies& routed) {
+  check_whole_nodes(algorithm, shape);
+  const auto group = static_cast<std::size_t>(shape.ranks);
+  const auto per_node = static_cast<std::size_t>(shape.ranks_per_node);
+  return legs_of(shape, static_cast<std::size_t>(routed.ranks), [&](std::size_t source, Fan& fan) {
+    const std::size_t first = source / group * group;
+    for (std::size_t rank = first; rank < first + group; ++rank) {
+      fan.to_rank[rank] = routed.tokens[source];
+      fan.to_node[rank / per_node] = routed.tokens[source];
+    }
+  });
+}
+
+}  // namespace moesim

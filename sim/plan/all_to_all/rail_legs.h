@@ -1,0 +1,26 @@
+// What algorithms that cross nodes on rails share: a row goes to the GPU of the source's local rank
+// in each node that needs it, which forwards it over NVLink.
+#pragma once
+
+#include "sim/plan/all_to_all.h"
+
+namespace moesim {
+
+struct RailLegs {
+  std::shared_ptr<const RowCounts> rail;   // source -> GPU of its local rank in another node
+  std::shared_ptr<const RowCounts> local;  // within a node: the node's own rows and forwarded ones
+};
+
+// One rail row a (token, other node), one local row a (token, rank it is not yet on); from
+// routed.rank_tokens and node_tokens. InputError (with the algorithm's name) where an EP group that
+// crosses nodes has no whole nodes: its rails then lack GPUs.
+RailLegs rail_legs(const std::string& algorithm,
+                   const ExchangeShape& shape,
+                   const RoutedCopies& routed);
+
+// The same where every token goes to every rank of its EP group.
+RailLegs rail_legs_of_all(const std::string& algorithm,
+                          const ExchangeShape& shape,
+                          const RoutedCopies& routed);
+
+}  // namespace moesim

@@ -1,0 +1,37 @@
+// RowCounts: how many rows each rank sends to each other, sparse.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace moesim {
+
+// Of every source its destinations with at least one row, ascending. A destination is a rank, or a
+// node where it says so. Rows that stay on a rank are counted too.
+class RowCounts {
+ public:
+  struct Entry {
+    std::uint32_t destination, rows;
+  };
+
+  // Adds the next source: rows by destination; leaves `rows` all zero.
+  void add_source(std::span<std::uint32_t> rows);
+  void clear();
+
+  std::size_t sources() const { return first_.size() - 1; }
+  std::span<const Entry> of(std::size_t source) const {
+    return {entries_.data() + first_[source], entries_.data() + first_[source + 1]};
+  }
+  std::uint32_t at(std::size_t source, std::size_t destination) const;
+  bool empty() const { return entries_.empty(); }
+
+  // From a full matrix [source][destination].
+  static RowCounts of_matrix(std::span<const std::uint32_t> matrix, std::size_t destinations);
+
+ private:
+  std::vector<std::uint64_t> first_{0};  // by source, and the end
+  std::vector<Entry> entries_;
+};
+
+}  // namespace moesim
