@@ -23,7 +23,8 @@ auto at_place(const JsonNode& node, Act act) {
   try {
     return act();
   } catch (const InputError& error) {
-    node.fail(error.what());
+    const std::string said = error.what(), own = node.where().key + ": ";
+    node.fail(said.starts_with(own) ? said.substr(own.size()) : said);
   }
 }
 

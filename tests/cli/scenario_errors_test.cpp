@@ -104,7 +104,7 @@ TEST_CASE("Expert parallelism that does not divide the slots names the sizes tha
 
 TEST_CASE("Expert parallelism beyond the ranks is refused") {
   check_refused(check_edited("\"expert_parallel\": 16", "\"expert_parallel\": 32"),
-                {"edited.json:14:24", "16"});
+                {"edited.json:14:24: plan.expert_parallel: 32 exceeds", "16"});
 }
 
 TEST_CASE("An override with an unknown key is refused as the file's own would be") {
