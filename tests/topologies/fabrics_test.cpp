@@ -9,34 +9,20 @@
 #include "sim/cluster/fabric_summary.h"
 #include "sim/io/files.h"
 #include "tests/temporary_folder.h"
+#include "tests/topologies/fabric_fixture.h"
 
 namespace moesim {
 namespace {
 
 using namespace literals;
+using test::build;
+using test::path_between;
 
+// 448 GB/s: a whole number for each of seven peers.
 TopologyOptions options_of(int nodes, int gpus_per_node = 8) {
-  TopologyOptions options;
-  options.nodes = nodes;
-  options.gpus_per_node = gpus_per_node;
+  TopologyOptions options = test::options_of(nodes, gpus_per_node);
   options.nvlink = 448_GBps;
-  options.nic = 400_Gbps;
-  options.nvlink_latency = 3_us;
-  options.nic_latency = 2_us;
-  options.spine_latency = 1_us;
   return options;
-}
-
-Fabric build(const char* topology, const TopologyOptions& options) {
-  return Catalog<TopologyPart>::instance().at(topology, "topology")(options);
-}
-
-std::vector<Link> path_between(const Fabric& fabric, int source, int destination) {
-  std::vector<LinkId> path;
-  fabric.route(static_cast<Rank>(source), static_cast<Rank>(destination), 0, path);
-  std::vector<Link> links;
-  for (const LinkId link : path) links.push_back(fabric.links[index(link)]);
-  return links;
 }
 
 std::size_t count(const Fabric& fabric, DeviceKind kind) {

@@ -6,9 +6,12 @@
 #include "sim/cluster/graph_importer.h"
 #include "sim/io/files.h"
 #include "tests/temporary_folder.h"
+#include "tests/topologies/fabric_fixture.h"
 
 namespace moesim {
 namespace {
+
+using test::path_between;
 
 using namespace literals;
 
@@ -36,14 +39,6 @@ Fabric built(const ImportedGraph& graph) {
   options.nvlink = 1_GBps;
   options.graph = folder / "graph.json";
   return Catalog<TopologyPart>::instance().at("custom", "topology")(options);
-}
-
-std::vector<Link> path_between(const Fabric& fabric, int source, int destination) {
-  std::vector<LinkId> path;
-  fabric.route(static_cast<Rank>(source), static_cast<Rank>(destination), 0, path);
-  std::vector<Link> links;
-  for (const LinkId link : path) links.push_back(fabric.links[index(link)]);
-  return links;
 }
 
 std::size_t count(const ImportedGraph& graph, DeviceKind kind) {

@@ -4,39 +4,19 @@
 #include <cmath>
 #include <set>
 
-#include "sim/cluster/fabric.h"
+#include "tests/topologies/fabric_fixture.h"
 
 namespace moesim {
 namespace {
 
 using namespace literals;
-
-TopologyOptions options_of(int nodes) {
-  TopologyOptions options;
-  options.nodes = nodes;
-  options.nvlink = 450_GBps;
-  options.nic = 400_Gbps;
-  options.nvlink_latency = 3_us;
-  options.nic_latency = 2_us;
-  options.spine_latency = 1_us;
-  return options;
-}
-
-Fabric build(const char* topology, const TopologyOptions& options) {
-  return Catalog<TopologyPart>::instance().at(topology, "topology")(options);
-}
-
-std::vector<Link> links_between(const Fabric& fabric, int source, int destination) {
-  std::vector<LinkId> path;
-  fabric.route(static_cast<Rank>(source), static_cast<Rank>(destination), 0, path);
-  std::vector<Link> links;
-  for (const LinkId link : path) links.push_back(fabric.links[index(link)]);
-  return links;
-}
+using test::build;
+using test::options_of;
+using test::path_between;
 
 double latency_between(const Fabric& fabric, int source, int destination) {
   double latency = 0;
-  for (const Link& link : links_between(fabric, source, destination))
+  for (const Link& link : path_between(fabric, source, destination))
     latency += link.latency.count();
   return latency;
 }
@@ -61,7 +41,7 @@ double uplinks_of_leaf_0(const Fabric& fabric) {
 TEST_CASE("400 Gb/s of a NIC are 50 GB/s on its link") {
   CHECK(400_Gbps == 50_GBps);
   const Fabric fabric = build("rail_optimized", options_of(2));
-  CHECK(links_between(fabric, 0, 8).front().bandwidth == 50_GBps);
+  CHECK(path_between(fabric, 0, 8).front().bandwidth == 50_GBps);
 }
 
 TEST_CASE("the halves of a single node exchange at four NVLinks") {
@@ -79,12 +59,12 @@ TEST_CASE("rails: the same node over NVLink, the same rail over one leaf, others
   CHECK(count(fabric, DeviceKind::nvswitch) == 4);
   CHECK(count(fabric, DeviceKind::leaf) == 8);
   CHECK(count(fabric, DeviceKind::spine) == 4);
-  CHECK(links_between(fabric, 0, 7).size() == 2);
-  CHECK(links_between(fabric, 0, 7).front().tier == LinkTier::nvlink);
-  CHECK(links_between(fabric, 1, 9).size() == 2);
-  CHECK(links_between(fabric, 1, 9).front().tier == LinkTier::nic);
-  CHECK(links_between(fabric, 1, 10).size() == 4);
-  CHECK(links_between(fabric, 1, 10)[1].tier == LinkTier::leaf_spine);
+  CHECK(path_between(fabric, 0, 7).size() == 2);
+  CHECK(path_between(fabric, 0, 7).front().tier == LinkTier::nvlink);
+  CHECK(path_between(fabric, 1, 9).size() == 2);
+  CHECK(path_between(fabric, 1, 9).front().tier == LinkTier::nic);
+  CHECK(path_between(fabric, 1, 10).size() == 4);
+  CHECK(path_between(fabric, 1, 10)[1].tier == LinkTier::leaf_spine);
   CHECK(latency_between(fabric, 0, 7) == doctest::Approx(3e-6));
   CHECK(latency_between(fabric, 1, 9) == doctest::Approx(2e-6));
   CHECK(latency_between(fabric, 1, 10) == doctest::Approx(3e-6));
@@ -105,8 +85,8 @@ TEST_CASE("nodes beyond a leaf's share add leaves to every rail, evenly filled")
   CHECK(count(fabric, DeviceKind::leaf) == 16);   // two a rail, 20 nodes each
   CHECK(count(fabric, DeviceKind::spine) == 20);  // a full leaf's uplinks
   CHECK(uplinks_of_leaf_0(fabric) == doctest::Approx(20 * 50e9));
-  CHECK(links_between(fabric, 0, 19 * 8).size() == 2);
-  CHECK(links_between(fabric, 0, 20 * 8).size() == 4);
+  CHECK(path_between(fabric, 0, 19 * 8).size() == 2);
+  CHECK(path_between(fabric, 0, 20 * 8).size() == 4);
 }
 
 TEST_CASE("two nodes exchange all their NICs' bandwidth, half of it when 2:1 cuts their rails") {

@@ -12,23 +12,13 @@
 #include "sim/core/random.h"
 #include "sim/io/files.h"
 #include "tests/temporary_folder.h"
+#include "tests/topologies/fabric_fixture.h"
 
 namespace moesim {
 namespace {
 
 using namespace literals;
-
-TopologyOptions options_of(int nodes, int gpus_per_node) {
-  TopologyOptions options;
-  options.nodes = nodes;
-  options.gpus_per_node = gpus_per_node;
-  options.nvlink = 450_GBps;
-  options.nic = 400_Gbps;
-  options.nvlink_latency = 3_us;
-  options.nic_latency = 2_us;
-  options.spine_latency = 1_us;
-  return options;
-}
+using test::options_of;
 
 // The graph of another topology of that size as a file, for topology "custom" to read.
 std::string graph_file(int ranks) {
