@@ -27,6 +27,11 @@ class Sequences {
     return children_.try_emplace(key, static_cast<std::uint32_t>(children_.size() + 1))
         .first->second;
   }
+  std::uint32_t of(std::uint32_t ports, std::span<const LinkId> links) {
+    std::uint32_t node = step(0, ports);
+    for (const LinkId link : links) node = step(node, static_cast<std::uint32_t>(index(link)));
+    return node;
+  }
 
  private:
   std::unordered_map<std::uint64_t, std::uint32_t> children_;
@@ -55,38 +60,43 @@ FabricPaths::FabricPaths(const Fabric& fabric)
     ports->of.resize(ranks_);
     ports->number.assign(fabric.links.size(), kNoPort);
   }
+  intern_paths(fabric);
+}
+
+void FabricPaths::intern_paths(const Fabric& fabric) {
   std::vector<char> is_port(fabric.links.size());
   middle_of_.resize(ranks_ * ranks_);
   Sequences sequences;
   std::unordered_map<std::uint32_t, std::uint32_t> known;  // sequence -> middle
   std::vector<LinkId> path;
-  for (std::size_t source = 0; source < ranks_; ++source)
-    for (std::size_t destination = 0; destination < ranks_; ++destination) {
-      if (source == destination) continue;
-      walk(fabric, source, destination, path);
-      // A direct cable is a port of both ends, so it is kept as a middle.
-      const bool direct = path.size() == 1;
-      const std::uint16_t out = direct ? kNoPort : out_.number_of(source, path.front());
-      const std::uint16_t in = direct ? kNoPort : in_.number_of(destination, path.back());
-      const std::size_t first = direct ? 0 : 1, last = path.size() - first;
-      is_port[index(path.front())] = is_port[index(path.back())] = 1;
-      std::uint32_t node = sequences.step(0, (static_cast<std::uint32_t>(out) << 16U) | in);
-      for (std::size_t i = first; i < last; ++i)
-        node = sequences.step(node, static_cast<std::uint32_t>(index(path[i])));
-      const auto [found, fresh] =
-          known.try_emplace(node, static_cast<std::uint32_t>(middles_.size()));
-      middle_of_[source * ranks_ + destination] = found->second;
-      if (!fresh) continue;
-      Middle middle{static_cast<std::uint32_t>(links_.size()), 0, out, in, 0};
-      for (std::size_t i = first; i < last; ++i) {
-        links_.push_back(path[i]);
-        middle.latency += link_latency_[index(path[i])];
-      }
-      middle.last = static_cast<std::uint32_t>(links_.size());
-      middles_.push_back(middle);
-    }
+  for (std::size_t pair = 0; pair < ranks_ * ranks_; ++pair) {
+    const std::size_t source = pair / ranks_, destination = pair % ranks_;
+    if (source == destination) continue;
+    walk(fabric, source, destination, path);
+    is_port[index(path.front())] = is_port[index(path.back())] = 1;
+    // A direct cable is a port of both ends, so it is kept as a middle.
+    const bool direct = path.size() == 1;
+    const std::uint16_t out = direct ? kNoPort : out_.number_of(source, path.front());
+    const std::uint16_t in = direct ? kNoPort : in_.number_of(destination, path.back());
+    const auto links = direct ? std::span<const LinkId>(path)
+                              : std::span<const LinkId>(path).subspan(1, path.size() - 2);
+    const std::uint32_t sequence =
+        sequences.of((static_cast<std::uint32_t>(out) << 16U) | in, links);
+    const auto [found, fresh] =
+        known.try_emplace(sequence, static_cast<std::uint32_t>(middles_.size()));
+    middle_of_[pair] = found->second;
+    if (fresh) add_middle(out, in, links);
+  }
   for (std::size_t link = 0; link < is_port.size(); ++link)
     if (is_port[link] != 0) ports_.push_back(id_of<LinkId>(link));
+}
+
+void FabricPaths::add_middle(std::uint16_t out, std::uint16_t in, std::span<const LinkId> links) {
+  Middle middle{static_cast<std::uint32_t>(links_.size()), 0, out, in, 0};
+  links_.insert(links_.end(), links.begin(), links.end());
+  middle.last = static_cast<std::uint32_t>(links_.size());
+  for (const LinkId link : links) middle.latency += link_latency_[index(link)];
+  middles_.push_back(middle);
 }
 
 std::vector<LinkId> FabricPaths::path(std::size_t source, std::size_t destination) const {

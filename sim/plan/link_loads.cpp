@@ -10,19 +10,23 @@ namespace {
 
 constexpr LinkId kNoLink{-1};
 
+template <class Visit>
+void for_each_pair_back(const FabricPaths& paths, const Leg& leg, const Visit& visit) {
+  for (std::size_t destination = 0; destination < leg.rows->sources(); ++destination)
+    for (const auto [source, rows] : leg.rows->of(destination))
+      if (source != destination)
+        visit(source, destination, rows, paths.middles_from(source)[destination]);
+}
+
 // Calls visit(source, destination, rows, middle of their path) for every pair of ranks with rows
 // between them.
 template <class Visit>
 void for_each_pair(const FabricPaths& paths, const Leg& leg, const Visit& visit) {
-  for (std::size_t one = 0; one < leg.rows->sources(); ++one) {
-    if (!leg.transposed) {
-      const std::span<const std::uint32_t> middles = paths.middles_from(one);
-      for (const auto [other, rows] : leg.rows->of(one))
-        if (other != one) visit(one, other, rows, middles[other]);
-    } else {
-      for (const auto [other, rows] : leg.rows->of(one))
-        if (other != one) visit(other, one, rows, paths.middles_from(other)[one]);
-    }
+  if (leg.transposed) return for_each_pair_back(paths, leg, visit);
+  for (std::size_t source = 0; source < leg.rows->sources(); ++source) {
+    const std::span<const std::uint32_t> middles = paths.middles_from(source);
+    for (const auto [destination, rows] : leg.rows->of(source))
+      if (source != destination) visit(source, destination, rows, middles[destination]);
   }
 }
 

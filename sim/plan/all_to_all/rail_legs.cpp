@@ -1,7 +1,7 @@
 // Rows over rails and inside nodes, counted source by source.
 #include "sim/plan/all_to_all/rail_legs.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "sim/core/error.h"
 
@@ -25,40 +25,54 @@ struct Fan {
   std::vector<std::uint32_t> to_rank, to_node;
 };
 
-// fan(source, Fan&) adds the source's rows.
+// Rows inside nodes as they are counted: [rank][local rank of its node].
+class LocalRows {
+ public:
+  LocalRows(std::size_t ranks, std::size_t per_node)
+      : ranks_(ranks), per_node_(per_node), rows_(ranks * per_node) {}
+  void add(std::size_t from, std::size_t to, std::uint32_t rows) {
+    rows_[from * per_node_ + to % per_node_] += rows;
+  }
+  RowCounts counts() const {
+    RowCounts counts;
+    std::vector<std::uint32_t> row(ranks_);
+    for (std::size_t source = 0; source < ranks_; ++source) {
+      const std::size_t first = source / per_node_ * per_node_;
+      for (std::size_t peer = 0; peer < per_node_ && first + peer < ranks_; ++peer)
+        row[first + peer] = rows_[source * per_node_ + peer];
+      counts.add_source(row);
+    }
+    return counts;
+  }
+
+ private:
+  std::size_t ranks_, per_node_;
+  std::vector<std::uint32_t> rows_;
+};
+
+// fill(source, Fan&) adds the source's rows.
 template <class FillFan>
 RailLegs legs_of(const ExchangeShape& shape, std::size_t ranks, const FillFan& fill) {
   const auto per_node = static_cast<std::size_t>(shape.ranks_per_node);
   auto rail = std::make_shared<RowCounts>();
-  std::vector<std::uint32_t> local(ranks * per_node);  // [rank][local rank of its node]
+  LocalRows local(ranks, per_node);
   std::vector<std::uint32_t> on_rail(ranks);
   Fan fan{std::vector<std::uint32_t>(ranks),
           std::vector<std::uint32_t>((ranks + per_node - 1) / per_node)};
   for (std::size_t source = 0; source < ranks; ++source) {
     fill(source, fan);
-    const std::size_t own = source / per_node;
-    for (std::size_t node = 0; node < fan.to_node.size(); ++node) {
-      if (node != own && fan.to_node[node] > 0)
-        on_rail[node * per_node + source % per_node] = fan.to_node[node];
-      fan.to_node[node] = 0;
-    }
-    for (std::size_t rank = 0; rank < ranks; ++rank) {
-      if (fan.to_rank[rank] == 0) continue;
-      const std::size_t from = rank / per_node * per_node + source % per_node;
-      local[from * per_node + rank % per_node] += fan.to_rank[rank];
-      fan.to_rank[rank] = 0;
-    }
+    const std::size_t own = source / per_node, local_rank = source % per_node;
+    fan.to_node[own] = 0;
+    for (std::size_t node = 0; node < fan.to_node.size(); ++node)
+      if (fan.to_node[node] > 0)
+        on_rail[node * per_node + local_rank] = std::exchange(fan.to_node[node], 0);
+    for (std::size_t rank = 0; rank < ranks; ++rank)
+      if (fan.to_rank[rank] > 0)
+        local.add(rank / per_node * per_node + local_rank, rank,
+                  std::exchange(fan.to_rank[rank], 0));
     rail->add_source(on_rail);
   }
-  auto inside = std::make_shared<RowCounts>();
-  std::vector<std::uint32_t> row(ranks);
-  for (std::size_t source = 0; source < ranks; ++source) {
-    const std::size_t first = source / per_node * per_node;
-    for (std::size_t peer = 0; peer < per_node && first + peer < ranks; ++peer)
-      row[first + peer] = local[source * per_node + peer];
-    inside->add_source(row);
-  }
-  return {rail, inside};
+  return {rail, std::make_shared<RowCounts>(local.counts())};
 }
 
 }  // namespace
