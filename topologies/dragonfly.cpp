@@ -155,13 +155,7 @@ Fabric build_dragonfly(const TopologyOptions& options) {
     fabric.switch_grid = {network->groups, network->switches_per_group};
     connect_globals(fabric, *network, options, connect_groups(fabric, *network, options));
   }
-  fabric.route = [cables, network](Rank source, Rank destination, std::uint32_t queue_pair,
-                                   std::vector<LinkId>& path) {
-    if (cables.same_node(source, destination))
-      cables.route(source, destination, path);
-    else
-      network->route(source, destination, queue_pair, path);
-  };
+  fabric.route = route_over(cables, network);
   return fabric;
 }
 

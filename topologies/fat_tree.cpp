@@ -122,13 +122,7 @@ Fabric build_fat_tree(const TopologyOptions& options) {
   tree->pods = (tree->leaves + half - 1) / half;
   tree->ecmp = options.ecmp;
   if (options.nodes > 1) connect_switches(fabric, *tree, options);
-  fabric.route = [cables, tree](Rank source, Rank destination, std::uint32_t queue_pair,
-                                std::vector<LinkId>& path) {
-    if (cables.same_node(source, destination))
-      cables.route(source, destination, path);
-    else
-      tree->route(source, destination, queue_pair, path);
-  };
+  fabric.route = route_over(cables, tree);
   return fabric;
 }
 

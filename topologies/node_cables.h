@@ -1,6 +1,7 @@
 // The scale-up part that every fabric of nodes has: GPUs first, then each node's NVSwitch or mesh.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "sim/cluster/fabric.h"
@@ -26,5 +27,18 @@ class NodeCables {
   // cable_of numbers them.
   std::vector<Fabric::Cable> cables_;
 };
+
+// A fabric's route: over the node's own cables within a node, else over `network`, a struct with
+// route(source, destination, queue_pair, path).
+template <class Network>
+Route route_over(const NodeCables& cables, const std::shared_ptr<Network>& network) {
+  return [cables, network](Rank source, Rank destination, std::uint32_t queue_pair,
+                           std::vector<LinkId>& path) {
+    if (cables.same_node(source, destination))
+      cables.route(source, destination, path);
+    else
+      network->route(source, destination, queue_pair, path);
+  };
+}
 
 }  // namespace moesim

@@ -135,13 +135,7 @@ Fabric build_rails(const TopologyOptions& options, const std::string& topology, 
   auto network = std::make_shared<Rails>(sized(options, rails));
   if (options.nodes > 1)
     connect_spines(fabric, *network, options, connect_nics(fabric, *network, options));
-  fabric.route = [cables, network](Rank source, Rank destination, std::uint32_t queue_pair,
-                                   std::vector<LinkId>& path) {
-    if (cables.same_node(source, destination))
-      cables.route(source, destination, path);
-    else
-      network->route(source, destination, queue_pair, path);
-  };
+  fabric.route = route_over(cables, network);
   return fabric;
 }
 

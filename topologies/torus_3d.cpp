@@ -134,13 +134,7 @@ Fabric build_torus_3d(const TopologyOptions& options) {
     fabric.switch_grid.assign(torus->size.begin(), torus->size.end());
     connect_switches(fabric, *torus, options);
   }
-  fabric.route = [cables, torus](Rank source, Rank destination, std::uint32_t queue_pair,
-                                 std::vector<LinkId>& path) {
-    if (cables.same_node(source, destination))
-      cables.route(source, destination, path);
-    else
-      torus->route(source, destination, queue_pair, path);
-  };
+  fabric.route = route_over(cables, torus);
   return fabric;
 }
 
