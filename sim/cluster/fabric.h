@@ -40,8 +40,6 @@ std::string to_text(LinkTier tier);            // for people: "NVLink", "leaf-sp
 const std::vector<std::string>& tier_names();  // in JSON, in the order above: "leaf_spine"
 std::string tier_name(LinkTier tier);          // its name in JSON
 LinkTier tier_named(const std::string& name);  // InputError with the nearest name
-// Whether a tier holds GPU ports, which bound every exchange from below.
-constexpr bool is_port(LinkTier tier) { return tier == LinkTier::nvlink || tier == LinkTier::nic; }
 
 struct Link {        // one direction of a cable
   std::string name;  // "nic 37 out", "leaf 3 > spine 1"

@@ -99,20 +99,4 @@ void FabricPaths::add_middle(std::uint16_t out, std::uint16_t in, std::span<cons
   middles_.push_back(middle);
 }
 
-std::vector<LinkId> FabricPaths::path(std::size_t source, std::size_t destination) const {
-  std::vector<LinkId> path;
-  if (source == destination) return path;
-  const Middle& middle = middles_[middle_of_[source * ranks_ + destination]];
-  if (middle.out != kNoPort) path.push_back(out_port(source, middle.out));
-  for (const LinkId link : links_of(middle)) path.push_back(link);
-  if (middle.in != kNoPort) path.push_back(in_port(destination, middle.in));
-  return path;
-}
-
-double FabricPaths::latency(std::size_t source, std::size_t destination) const {
-  double latency = 0;
-  for (const LinkId link : path(source, destination)) latency += link_latency_[index(link)];
-  return latency;
-}
-
 }  // namespace moesim

@@ -38,10 +38,7 @@ class FabricPaths {
   LinkId out_port(std::size_t rank, std::uint16_t port) const { return out_.of[rank][port]; }
   LinkId in_port(std::size_t rank, std::uint16_t port) const { return in_.of[rank][port]; }
 
-  // Links from source to destination in order; empty when they are the same rank.
-  std::vector<LinkId> path(std::size_t source, std::size_t destination) const;
-  double latency(std::size_t source, std::size_t destination) const;  // s
-  std::span<const double> bandwidth() const { return bandwidth_; }    // B/s, by link
+  std::span<const double> bandwidth() const { return bandwidth_; }  // B/s, by link
   std::span<const double> link_latency() const { return link_latency_; }
   // Whether the link is of a scale-up domain (tier nvlink); the others make up the scale-out.
   bool scale_up(LinkId link) const { return scale_up_[index(link)] != 0; }

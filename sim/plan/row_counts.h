@@ -24,7 +24,6 @@ class RowCounts {
     return {entries_.data() + first_[source], entries_.data() + first_[source + 1]};
   }
   std::uint32_t at(std::size_t source, std::size_t destination) const;
-  bool empty() const { return entries_.empty(); }
 
   // From a full matrix [source][destination].
   static RowCounts of_matrix(std::span<const std::uint32_t> matrix, std::size_t destinations);
