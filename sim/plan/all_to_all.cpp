@@ -1,7 +1,19 @@
 // What the all-to-all algorithms share: the size of a row, and legs over counts at hand.
 #include "sim/plan/all_to_all.h"
 
+#include <algorithm>
+
 namespace moesim {
+
+const std::vector<std::string>& payload_names() {
+  static const std::vector<std::string> names{"bf16", "fp8", "mxfp8", "nvfp4", "mxfp4"};
+  return names;
+}
+
+PayloadFormat payload_named(const std::string& name) {
+  const auto& names = payload_names();
+  return static_cast<PayloadFormat>(std::find(names.begin(), names.end(), name) - names.begin());
+}
 
 double row_bytes(std::int64_t hidden, PayloadFormat format) {
   const auto blocks = [&](std::int64_t size) { return (hidden + size - 1) / size; };
@@ -11,8 +23,12 @@ double row_bytes(std::int64_t hidden, PayloadFormat format) {
       return 2 * values;
     case PayloadFormat::fp8:
       return values + 4.0 * static_cast<double>(blocks(128));
+    case PayloadFormat::mxfp8:
+      return values + static_cast<double>(blocks(32));
     case PayloadFormat::nvfp4:
       return values / 2 + static_cast<double>(blocks(16));
+    case PayloadFormat::mxfp4:
+      return values / 2 + static_cast<double>(blocks(32));
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,23 +52,44 @@ struct ExchangeTraffic {
   double messages_per_peer = 0;  // and for each other rank, whatever it sends
   // The first leg's rows are token copies, one each: then what experts compute is what it moves.
   bool row_per_copy = false;
+  // By rank: its own tokens, that it copies in its memory before it sends and that its SMs read or
+  // sum, token_bytes each; empty = no such work.
+  std::vector<std::uint32_t> tokens;
+  double token_bytes = 0;
 };
 
-// Bytes of one row of `hidden` values: bf16 2 h, fp8 h + 4 a started block of 128, nvfp4 h / 2 + 1
-// a started block of 16.
+// Bytes of one row of `hidden` values: bf16 2 h, fp8 h + 4 a started block of 128, mxfp8 h + 1 a
+// started block of 32, nvfp4 h / 2 + 1 a started block of 16, mxfp4 h / 2 + 1 a started block
+// of 32.
 double row_bytes(std::int64_t hidden, PayloadFormat format);
 
-// Constants of the time model t = fixed + per_expert x experts + path latency + max(messages x
-// per_message, transfer) with transfer = bytes / (bandwidth x efficiency) of the busiest link
-// (docs/models.md, "All-to-all"), by reach.
+// Constants of the time model t = fixed + per_expert x experts + path latency + token bytes /
+// copy_rate + max(messages x per_message, SM time, transfer), by reach. transfer = bytes /
+// (bandwidth x efficiency) of the busiest link; SM time = (row bytes + sm_row_overhead) of the rows
+// a rank sends or receives, whichever are more, of those it keeps and twice of its own tokens,
+// over sm_rate x (SMs / kReferenceSms)^kSmExponent (docs/models.md, "All-to-all").
 struct ExchangeTiming {
-  Seconds fixed{};        // launch, notify, synchronisation
-  Seconds per_expert{};   // kernel work for each physical expert of the EP group
-  Seconds per_message{};  // issue time of one message
-  double nvlink_efficiency = 1, nic_efficiency = 1;  // reached share of line rate, 0..1
+  // Launch and synchronisation, and what the protocol reaches of line rate, 0..1.
+  struct Protocol {
+    Seconds fixed{};
+    double nvlink_efficiency = 1, nic_efficiency = 1;
+  };
+  Protocol protocol;
+  std::optional<Protocol> second;  // taken by the exchanges that it makes faster, as NCCL does
+  Seconds per_expert{};            // kernel work for each physical expert of the EP group
+  Seconds per_message{};           // issue time of one message
+  BytesPerSecond sm_rate{};        // 0 = the SMs never limit
+  Bytes sm_row_overhead{};
+  BytesPerSecond copy_rate{};  // 0 = copies in a rank's own memory are not counted apart
+  Seconds api_overhead{};  // what timing the library call adds to its kernels; no exchange pays it
   Basis basis = Basis::datasheet;
   std::string source;
 };
+
+// SMs at which sm_rate is given, DeepEP's default, and how the rate grows with their number: the
+// B200's at 4 to 24 SMs (ai-dynamo/aiconfigurator, wideep_deepep_normal_perf).
+inline constexpr int kReferenceSms = 24;
+inline constexpr double kSmExponent = 0.89;
 
 struct AllToAllPart {
   // Stages in order, most have one. The legs may share `routed`'s counts, which live as long as
@@ -85,14 +107,19 @@ Leg leg_of(const std::shared_ptr<const RoutedCopies>& routed,
            double row_bytes,
            bool transposed = false);
 
-// Constants of `algorithm` ("deepep_low_latency"; direction "dispatch" or "combine") or of
+// Which constants: of `algorithm` ("deepep_low_latency"; direction "dispatch" or "combine") or of
 // "nccl_tensor_parallel" (direction "reduce_scatter" or "all_gather"), for exchanges that stay in
-// one node (`within_node`) or cross nodes; from topologies/calibration/all_to_all.json. On an
-// accelerator they were not measured on they are `transferred`. InputError where the file has no
-// such entry.
-ExchangeTiming exchange_timing(const std::string& algorithm,
-                               const std::string& direction,
-                               bool within_node,
-                               const std::string& accelerator);
+// one node or cross nodes.
+struct TimingQuery {
+  std::string algorithm, direction;
+  bool within_node = true;
+  std::string accelerator;
+  std::string calibration;  // a file whose constants come first; empty = the project's alone
+};
+
+// From query.calibration where it has the entry, else from topologies/calibration/all_to_all.json.
+// On an accelerator they were not measured on they are `transferred`. InputError where neither file
+// has such an entry.
+ExchangeTiming exchange_timing(const TimingQuery& query);
 
 }  // namespace moesim

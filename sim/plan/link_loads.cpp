@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <utility>
 
 namespace moesim {
 namespace {
@@ -64,25 +66,35 @@ LegCounts count_leg(const FabricPaths& paths, const Leg& leg) {
   return counts;
 }
 
+// What the legs of an exchange add up to, beside what stands in the Exchange.
+struct Counted {
+  std::array<double, 2> across{};  // bytes from one half of the fabric's ranks to the other
+  std::vector<Bytes> by_sms;       // by rank: what its SMs move, row overheads included
+};
+
 // Adds one leg's bytes to links and ranks, and its messages.
 void add_leg(const FabricPaths& paths,
              const Leg& leg,
              const ExchangeInputs& inputs,
-             std::array<double, 2>& across,
+             Counted& counted,
              Exchange& exchange) {
   const LegCounts counts = count_leg(paths, leg);
   for (std::size_t rank = 0; rank < exchange.sent.size(); ++rank) {
     const auto sent = static_cast<double>(counts.sent[rank]);
+    const auto received = static_cast<double>(counts.received[rank]);
+    const double kept = leg.rows->at(rank, rank);
     exchange.sent[rank] += Bytes(sent * leg.row_bytes);
-    exchange.received[rank] += Bytes(static_cast<double>(counts.received[rank]) * leg.row_bytes);
-    exchange.kept[rank] += Bytes(leg.rows->at(rank, rank) * leg.row_bytes);
+    exchange.received[rank] += Bytes(received * leg.row_bytes);
+    exchange.kept[rank] += Bytes(kept * leg.row_bytes);
     exchange.message_time[rank] +=
         inputs.timing.per_message * sent * inputs.traffic.messages_per_row;
+    counted.by_sms[rank] +=
+        (Bytes(leg.row_bytes) + inputs.timing.sm_row_overhead) * (std::max(sent, received) + kept);
   }
   for (std::size_t link = 0; link < counts.on_link.size(); ++link)
     exchange.link_bytes[link] += Bytes(static_cast<double>(counts.on_link[link]) * leg.row_bytes);
-  across[0] += static_cast<double>(counts.forward) * leg.row_bytes;
-  across[1] += static_cast<double>(counts.backward) * leg.row_bytes;
+  counted.across[0] += static_cast<double>(counts.forward) * leg.row_bytes;
+  counted.across[1] += static_cast<double>(counts.backward) * leg.row_bytes;
 }
 
 // A link on the way, and how long it is busy.
@@ -152,36 +164,86 @@ Exchange empty_exchange(const FabricPaths& paths, int ranks, const ExchangeInput
   exchange.algorithm = inputs.algorithm;
   exchange.group_ranks = inputs.peers + 1;
   if (inputs.traffic.row_per_copy) exchange.bytes_per_copy = inputs.traffic.legs.front().row_bytes;
-  exchange.fixed = inputs.timing.fixed + inputs.timing.per_expert * inputs.experts;
-  exchange.nvlink_efficiency = inputs.timing.nvlink_efficiency;
-  exchange.nic_efficiency = inputs.timing.nic_efficiency;
   exchange.basis = inputs.timing.basis;
   exchange.sent.resize(size);
   exchange.received.resize(size);
   exchange.kept.resize(size);
-  exchange.transfer.resize(size);
   exchange.latency.resize(size);
-  exchange.busiest.assign(size, kNoLink);
   exchange.message_time.assign(
       size, inputs.timing.per_message * inputs.traffic.messages_per_peer * inputs.peers);
+  exchange.copy_time.resize(size);
   exchange.link_bytes.resize(paths.bandwidth().size());
   return exchange;
 }
 
+// What a protocol decides: fixed, efficiencies, transfer, busiest (and latency, which it does not).
+void follow_protocol(const ExchangeTiming::Protocol& protocol,
+                     const FabricPaths& paths,
+                     const ExchangeInputs& inputs,
+                     Exchange& exchange) {
+  exchange.fixed = protocol.fixed + inputs.timing.per_expert * inputs.experts;
+  exchange.nvlink_efficiency = protocol.nvlink_efficiency;
+  exchange.nic_efficiency = protocol.nic_efficiency;
+  exchange.transfer.assign(exchange.sent.size(), Seconds(0));
+  exchange.busiest.assign(exchange.sent.size(), kNoLink);
+  const BusiestLinks busiest(paths, exchange);
+  for (const Leg& leg : inputs.traffic.legs) busiest.add(leg, exchange);
+}
+
+// How often the SMs handle a rank's own tokens: once in, once out. With 2 the B200's table of
+// normal mode follows 1 to 22 choices a token (docs/models.md).
+constexpr double kSmTokenPasses = 2;
+
+void time_own_work(const ExchangeInputs& inputs, const Counted& counted, Exchange& exchange) {
+  const ExchangeTiming& timing = inputs.timing;
+  const std::vector<std::uint32_t>& own = inputs.traffic.tokens;
+  if (own.empty()) return;
+  const Bytes token = Bytes(inputs.traffic.token_bytes) + timing.sm_row_overhead;
+  const double rate =
+      timing.sm_rate.value * std::pow(static_cast<double>(inputs.sms) / kReferenceSms, kSmExponent);
+  for (std::size_t rank = 0; rank < exchange.sent.size(); ++rank) {
+    if (rate > 0)
+      exchange.message_time[rank] = std::max(
+          exchange.message_time[rank],
+          (counted.by_sms[rank] + kSmTokenPasses * own[rank] * token) / BytesPerSecond(rate));
+    if (timing.copy_rate.value > 0)
+      exchange.copy_time[rank] = Bytes(own[rank] * inputs.traffic.token_bytes) / timing.copy_rate;
+  }
+}
+
 }  // namespace
+
+Seconds exchange_time(const Exchange& exchange, std::size_t rank) {
+  return exchange.fixed + exchange.latency[rank] + exchange.copy_time[rank] +
+         std::max(exchange.message_time[rank], exchange.transfer[rank]);
+}
+
+Seconds exchange_time(const Exchange& exchange) {
+  Seconds longest{};
+  for (std::size_t rank = 0; rank < exchange.sent.size(); ++rank)
+    longest = std::max(longest, exchange_time(exchange, rank));
+  return longest;
+}
 
 Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs& inputs) {
   Exchange exchange = empty_exchange(paths, ranks, inputs);
-  std::array<double, 2> across{};  // bytes from one half of the fabric's ranks to the other
-  for (const Leg& leg : inputs.traffic.legs) add_leg(paths, leg, inputs, across, exchange);
-  const BusiestLinks busiest(paths, exchange);
-  for (const Leg& leg : inputs.traffic.legs) busiest.add(leg, exchange);
+  Counted counted;
+  counted.by_sms.resize(exchange.sent.size());
+  for (const Leg& leg : inputs.traffic.legs) add_leg(paths, leg, inputs, counted, exchange);
+  time_own_work(inputs, counted, exchange);
+  follow_protocol(inputs.timing.protocol, paths, inputs, exchange);
+  if (inputs.timing.second) {
+    Exchange other = exchange;
+    follow_protocol(*inputs.timing.second, paths, inputs, other);
+    if (exchange_time(other) < exchange_time(exchange)) exchange = std::move(other);
+  }
   for (const LinkId port : paths.ports())
     exchange.port_bound =
         std::max(exchange.port_bound,
                  exchange.link_bytes[index(port)] / BytesPerSecond(paths.bandwidth()[index(port)]));
   if (paths.bisection().value > 0)
-    exchange.bisection_bound = Bytes(std::max(across[0], across[1])) / paths.bisection();
+    exchange.bisection_bound =
+        Bytes(std::max(counted.across[0], counted.across[1])) / paths.bisection();
   if (inputs.keep_flows)
     for (const Leg& leg : inputs.traffic.legs) keep_flows(paths, leg, exchange);
   return exchange;

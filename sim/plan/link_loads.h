@@ -13,14 +13,21 @@ struct ExchangeInputs {
   std::string algorithm;
   ExchangeTraffic traffic;
   ExchangeTiming timing;
-  int experts = 0;  // physical experts of the EP group, for timing.per_expert
-  int peers = 0;    // other ranks a rank talks to: size of its EP or TP group - 1
+  int experts = 0;          // physical experts of the EP group, for timing.per_expert
+  int sms = kReferenceSms;  // that the exchange holds, for timing.sm_rate
+  int peers = 0;            // other ranks a rank talks to: size of its EP or TP group - 1
   bool keep_flows = false;
 };
 
 // Ranks of every leg <= paths.ranks(): the ranks of the pool are the fabric's first. Rows that stay
 // on a rank cross no link. flows come leg after leg, source by source, destinations ascending
 // (transposed: destination by destination, sources ascending).
+// Of timing.second and timing.protocol the one that ends sooner on its slowest rank.
 Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs& inputs);
+
+// From when all its sources have begun to the exchange's end at one rank, and at the last rank,
+// when nothing else loads the links.
+Seconds exchange_time(const Exchange& exchange, std::size_t rank);
+Seconds exchange_time(const Exchange& exchange);
 
 }  // namespace moesim

@@ -41,7 +41,7 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
     chosen.traffic = direction == "dispatch" ? &chosen.part->dispatch : &chosen.part->combine;
     chosen.inputs.algorithm = name;
     chosen.inputs.timing =
-        exchange_timing(name, direction, within_node, inputs.cluster.accelerator.name);
+        exchange_timing({name, direction, within_node, inputs.cluster.accelerator.name, ""});
     chosen.inputs.experts = exchanges.shape.physical_experts;
     chosen.inputs.peers = exchanges.shape.ranks - 1;
     chosen.inputs.keep_flows = inputs.keep_flows;
@@ -63,7 +63,8 @@ std::vector<Exchange> exchanges_of(const FabricPaths& paths,
   for (ExchangeTraffic& traffic : (*direction.traffic)(shape, routed)) {
     inputs.traffic = std::move(traffic);
     stages.push_back(make_exchange(paths, routed->ranks, inputs));
-    inputs.timing.fixed = Seconds(0);
+    inputs.timing.protocol.fixed = Seconds(0);
+    if (inputs.timing.second) inputs.timing.second->fixed = Seconds(0);
     inputs.experts = 0;
   }
   return stages;

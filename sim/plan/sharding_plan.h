@@ -20,10 +20,11 @@ struct Parallelism {
   int ep_groups() const { return ranks / expert; }
 };
 
-// Of a dispatch or combine row. fp8 has one f32 scale per 128 values, nvfp4 (4 bits a value) one
-// byte per 16.
-enum class PayloadFormat { bf16, fp8, nvfp4 };
-std::string to_text(PayloadFormat format);
+// Of a dispatch or combine row. fp8 has one f32 scale per 128 values, mxfp8 one byte per 32; of 4
+// bits a value, nvfp4 has one byte per 16 values and mxfp4 one per 32.
+enum class PayloadFormat { bf16, fp8, mxfp8, nvfp4, mxfp4 };
+const std::vector<std::string>& payload_names();       // in the order above
+PayloadFormat payload_named(const std::string& name);  // one of payload_names()
 
 struct Precision {
   WeightFormat experts =

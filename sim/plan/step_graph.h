@@ -47,10 +47,12 @@ struct Exchange {
   double bytes_per_copy = 0;  // row of a token copy; 0 = rows do not follow copies one by one
   // By rank: busiest link on any path into it, bytes / (bandwidth x efficiency).
   std::vector<Seconds> transfer;
-  std::vector<LinkId> busiest;        // by rank: that link; -1 when nothing arrives
-  std::vector<Seconds> latency;       // by rank: largest path latency into it
-  std::vector<Seconds> message_time;  // by rank: time to issue its own messages
-  Seconds fixed{};                    // t0 of the algorithm
+  std::vector<LinkId> busiest;   // by rank: that link; -1 when nothing arrives
+  std::vector<Seconds> latency;  // by rank: largest path latency into it
+  // By rank: time to issue its own messages or for its SMs to move its rows, the longer one; and
+  // to copy in its own memory first.
+  std::vector<Seconds> message_time, copy_time;
+  Seconds fixed{};  // t0 of the algorithm
   // Reached share of line rate, on links of tier nvlink and on all others.
   double nvlink_efficiency = 1, nic_efficiency = 1;
   Basis basis = Basis::datasheet;

@@ -203,7 +203,8 @@ double Replay::run_exchange(std::size_t task, std::size_t rank) {
   grouping.all_started[rank / grouping.ranks]->wait();
   timeline_.ready[task * ranks_ + rank] = Seconds(now());
 
-  double end = exchange.fixed.count() + exchange.latency[rank].count();
+  double end =
+      exchange.fixed.count() + exchange.latency[rank].count() + exchange.copy_time[rank].count();
   const double messages = exchange.message_time[rank].count();
   if (flows_) {
     await_flows(grouping, turn, rank);

@@ -33,7 +33,8 @@ void check_exchange(const Exchange& exchange,
     expect(all_amounts(*amounts, ranks), where, "bytes of each rank must be finite, not negative");
   expect(all_amounts(exchange.link_bytes, fabric.links.size()), where,
          "bytes of each link must be finite, not negative");
-  for (const auto* times : {&exchange.transfer, &exchange.latency, &exchange.message_time})
+  for (const auto* times :
+       {&exchange.transfer, &exchange.latency, &exchange.message_time, &exchange.copy_time})
     expect(all_durations(*times, ranks), where, "times of each rank must be finite, not negative");
   expect(exchange.fixed.count() >= 0 && std::isfinite(exchange.fixed.count()), where,
          "fixed time must be finite, not negative");

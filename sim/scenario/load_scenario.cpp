@@ -196,9 +196,7 @@ WeightFormat read_weight_format(const JsonNode& node) {
 }
 
 PayloadFormat read_payload(const JsonNode& node) {
-  const std::string name = node.as_choice({"bf16", "fp8", "nvfp4"}, "precision");
-  if (name == "nvfp4") return PayloadFormat::nvfp4;
-  return name == "fp8" ? PayloadFormat::fp8 : PayloadFormat::bf16;
+  return payload_named(node.as_choice(payload_names(), "precision"));
 }
 
 Precision read_precision(const std::optional<JsonNode>& node, const MoeModel& model) {

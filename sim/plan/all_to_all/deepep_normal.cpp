@@ -26,7 +26,8 @@ std::vector<ExchangeTraffic> dispatch(const ExchangeShape& shape,
   ExchangeTraffic traffic;
   traffic.legs = {{legs.rail, rail_row(shape, shape.dispatch, 8)},
                   {legs.local, row_bytes(shape.hidden, shape.dispatch)}};
-  traffic.messages_per_row = 1;
+  traffic.tokens = routed->tokens;
+  traffic.token_bytes = row_bytes(shape.hidden, shape.dispatch);
   return {traffic};
 }
 
@@ -36,7 +37,8 @@ std::vector<ExchangeTraffic> combine(const ExchangeShape& shape,
   ExchangeTraffic traffic;
   traffic.legs = {{legs.rail, rail_row(shape, shape.combine, 4), true},
                   {legs.local, row_bytes(shape.hidden, shape.combine), true}};
-  traffic.messages_per_row = 1;
+  traffic.tokens = routed->tokens;
+  traffic.token_bytes = row_bytes(shape.hidden, shape.combine);
   return {traffic};
 }
 

@@ -9,8 +9,10 @@ namespace {
 
 // What a rank does for its peers grows with the ranks a token reaches: measured up to 8 ranks at
 // k 8, where both are all; beyond, a token still reaches no more than k.
-ExchangeTraffic traffic_of(const ExchangeShape& shape, Leg leg) {
+ExchangeTraffic traffic_of(const ExchangeShape& shape, const RoutedCopies& routed, Leg leg) {
   ExchangeTraffic traffic;
+  traffic.tokens = routed.tokens;
+  traffic.token_bytes = leg.row_bytes;
   traffic.legs = {std::move(leg)};
   if (shape.ranks > 1)
     traffic.messages_per_peer =
@@ -22,15 +24,17 @@ ExchangeTraffic traffic_of(const ExchangeShape& shape, Leg leg) {
 
 AllToAllPart::Traffic rank_rows_dispatch() {
   return [](const ExchangeShape& shape, const std::shared_ptr<const RoutedCopies>& routed) {
-    return std::vector<ExchangeTraffic>{traffic_of(
-        shape, leg_of(routed, routed->rank_tokens, row_bytes(shape.hidden, shape.dispatch)))};
+    return std::vector<ExchangeTraffic>{
+        traffic_of(shape, *routed,
+                   leg_of(routed, routed->rank_tokens, row_bytes(shape.hidden, shape.dispatch)))};
   };
 }
 
 AllToAllPart::Traffic rank_rows_combine() {
   return [](const ExchangeShape& shape, const std::shared_ptr<const RoutedCopies>& routed) {
     return std::vector<ExchangeTraffic>{traffic_of(
-        shape, leg_of(routed, routed->rank_tokens, row_bytes(shape.hidden, shape.combine), true))};
+        shape, *routed,
+        leg_of(routed, routed->rank_tokens, row_bytes(shape.hidden, shape.combine), true))};
   };
 }
 

@@ -65,6 +65,7 @@ inline Exchange exchange_of(const std::vector<Flow>& flows, const Cluster& clust
   exchange.busiest.assign(ranks, LinkId{-1});
   exchange.latency.resize(ranks);
   exchange.message_time.resize(ranks);
+  exchange.copy_time.resize(ranks);
   exchange.flows = flows;
   std::vector<LinkId> path;
   Bytes crossing;

@@ -1,0 +1,63 @@
+// The validation as docs/validation.md.
+#include <fmt/format.h>
+
+#include "analysis/validation/validation_report.h"
+#include "analysis/validation/validation_tables.h"
+
+namespace moesim {
+namespace {
+
+std::string line_of(const std::vector<std::string>& cells) {
+  std::string line = "|";
+  for (const std::string& cell : cells) {
+    line += ' ';
+    for (const char letter : cell)
+      line += letter == '|' ? std::string("\\|") : std::string(1, letter);
+    line += " |";
+  }
+  return line + "\n";
+}
+
+std::string table(std::vector<std::string> heads, const std::vector<Cells>& rows) {
+  std::string text = line_of(heads);
+  for (std::string& head : heads) head = "---";
+  text += line_of(heads);
+  for (const Cells& row : rows) text += line_of(row);
+  return text + "\n";
+}
+
+std::string summary(const char* title, const std::vector<ErrorSummary>& summaries) {
+  std::vector<std::string> heads = summary_heads();
+  heads.front() = title;
+  return table(heads, summary_rows(summaries));
+}
+
+}  // namespace
+
+std::string validation_markdown(const Validation& validation, const std::string& figure) {
+  std::string text = "# Validation\n\n";
+  text += fmt::format(
+      "Output of `moesim validate --out FOLDER` (records of `{}`): {} records simulated, {} not. "
+      "Errors are predicted over measured time - 1; median and mean of their size, worst with its "
+      "sign. Records of split `calibrate` may have been fitted on; the others only score the "
+      "model. Beside the model stand two others: the bytes of the busiest port at line rate plus "
+      "one constant an exchange, fitted on the same records, and the model's own constants on "
+      "uniform traffic (token copies spread evenly over all ranks, none de-duplicated).\n\n",
+      validation.records_file.substr(validation.records_file.rfind('/') + 1),
+      validation.records.size(), validation.unmapped.size());
+  if (!validation.records.empty()) {
+    text += fmt::format("![Predicted against measured time]({})\n\n", figure);
+    text += "## By exchange\n\n" + summary("exchange", summarise(validation, SummaryBy::algorithm));
+    text +=
+        "## By test bed, the worst first\n\n" + summary("test bed", worst_beds_first(validation));
+    text += "## By split\n\n" + summary("split", summarise(validation, SummaryBy::split)) +
+            summary("", summarise(validation, SummaryBy::all));
+    text += "## Every record\n\n" + table(record_heads(), record_rows(validation));
+  }
+  if (!validation.unmapped.empty())
+    text += "## Records no simulation stands for\n\n" +
+            table({"because", "records", "which"}, unmapped_rows(validation));
+  return text;
+}
+
+}  // namespace moesim

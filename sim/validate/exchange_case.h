@@ -1,0 +1,69 @@
+// One exchange on a cluster described by a few numbers, as benchmarks of exchanges are.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/cluster/cluster.h"
+#include "sim/plan/all_to_all.h"
+#include "sim/plan/fabric_paths.h"
+#include "sim/plan/link_loads.h"
+
+namespace moesim {
+
+struct RoutingDraw {
+  int ranks = 8, ranks_per_node = 8;
+  int tokens_per_rank = 128, experts = 256, top_k = 8;
+  int nodes_limit = 0;    // a token reaches at most this many nodes; 0 = no limit
+  bool balanced = false;  // equal counts, min(ranks, top_k) ranks a token; else independent draws
+  double skew_exponent = 0;  // expert e is drawn in proportion to (e + 1)^-exponent, 0 = alike
+  std::uint64_t seed = 1;
+};
+
+// Token copies of one layer, experts placed contiguously (the last ranks have fewer where ranks do
+// not divide them). Distinct tokens by rank and by node are counted too.
+std::shared_ptr<const RoutedCopies> draw_routing(const RoutingDraw& draw);
+
+struct ExchangeCase {
+  Cluster cluster;
+  std::string algorithm;  // of the catalog
+  RoutingDraw routing;
+  ExchangeShape shape;
+  std::string calibration;  // see TimingQuery
+};
+
+enum class ExchangeDirection { dispatch, combine };
+std::string to_text(ExchangeDirection direction);
+
+// Times of one exchange, of the average rank as benchmarks report them, averaged over draws of the
+// routing until 1024 tokens a rank are drawn.
+class ExchangeProbe {
+ public:
+  ExchangeProbe(ExchangeCase described, ExchangeDirection direction);
+  const ExchangeTiming& timing() const { return timing_; }
+  Seconds time(const ExchangeTiming& timing) const;
+  Seconds time() const { return time(timing_); }
+  Seconds slowest_rank() const;  // the last rank's, averaged over draws
+  // Of the routing drawn: rows a token sends, by what a source may call a row; own ones included.
+  double copies_per_token() const, ranks_per_token() const, nodes_per_token() const;
+  Seconds at_line_rate() const;  // busiest port of the average draw
+  Seconds uniform() const;       // token copies spread evenly over all ranks
+
+ private:
+  Exchange stage(const std::vector<ExchangeTraffic>& stages,
+                 std::size_t index,
+                 const ExchangeTiming& timing) const;
+  std::vector<Seconds> by_rank(const std::vector<ExchangeTraffic>& stages,
+                               const ExchangeTiming& timing) const;
+
+  ExchangeCase case_;
+  ExchangeDirection direction_;
+  FabricPaths paths_;
+  ExchangeTiming timing_;
+  std::vector<std::shared_ptr<const RoutedCopies>> draws_;
+  std::vector<std::vector<ExchangeTraffic>> traffic_;  // by draw: stages
+};
+
+}  // namespace moesim
