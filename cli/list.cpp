@@ -26,6 +26,15 @@ void print_catalog() {
     fmt::print("  {:<24} {}\n", name, entry.description);
 }
 
+// Beside the description, the SMs that the kernels of an exchange hold.
+void print_all_to_all() {
+  for (const auto& [name, entry] : Catalog<AllToAllPart>::instance().entries()) {
+    const int sms = entry.part.default_sms;
+    fmt::print("  {:<24} {}{}\n", name, entry.description,
+               sms > 0 ? fmt::format(" ({} SMs)", sms) : "");
+  }
+}
+
 void print_names(const std::vector<std::string>& names) {
   for (const std::string& name : names) fmt::print("  {}\n", name);
 }
@@ -34,7 +43,7 @@ const std::vector<Listing>& listings() {
   static const std::vector<Listing> all{
       {"topologies", print_catalog<TopologyPart>},
       {"placements", print_catalog<PlacementPart>},
-      {"all_to_all", print_catalog<AllToAllPart>},
+      {"all_to_all", print_all_to_all},
       {"charts", print_catalog<ChartPart>},
       {"importers", print_catalog<TraceImporter>},
       {"graph_importers", print_catalog<GraphImporter>},

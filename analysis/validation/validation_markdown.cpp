@@ -56,7 +56,8 @@ std::string validation_markdown(const Validation& validation, const std::string&
   }
   if (!validation.unmapped.empty())
     text += "## Records no simulation stands for\n\n" +
-            table({"because", "records", "which"}, unmapped_rows(validation));
+            table({"because", "records", "which"},
+                  unmapped_rows(validation, validation.unmapped.size()));
   return text;
 }
 

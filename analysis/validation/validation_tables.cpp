@@ -59,14 +59,16 @@ std::vector<Cells> record_rows(const Validation& validation) {
   return rows;
 }
 
-std::vector<Cells> unmapped_rows(const Validation& validation) {
+std::vector<Cells> unmapped_rows(const Validation& validation, std::size_t most) {
   std::map<std::string, std::vector<std::string>> by_reason;
   for (const UnmappedRecord& one : validation.unmapped)
     by_reason[one.reason].push_back(one.record.id);
   std::vector<Cells> rows;
   for (const auto& [reason, ids] : by_reason) {
     std::string names;
-    for (const std::string& id : ids) names += (names.empty() ? "" : ", ") + id;
+    for (std::size_t i = 0; i < std::min(most, ids.size()); ++i)
+      names += (names.empty() ? "" : ", ") + ids[i];
+    if (ids.size() > most) names += fmt::format(" and {} more", ids.size() - most);
     rows.push_back({reason, std::to_string(ids.size()), names});
   }
   return rows;

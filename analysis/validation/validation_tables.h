@@ -16,8 +16,8 @@ std::vector<Cells> summary_rows(const std::vector<ErrorSummary>& summaries);
 const std::vector<std::string>& record_heads();
 std::vector<Cells> record_rows(const Validation& validation);
 
-// Reasons with how many records and the first ones' names.
-std::vector<Cells> unmapped_rows(const Validation& validation);
+// Reasons with how many records and their names, `most` of them.
+std::vector<Cells> unmapped_rows(const Validation& validation, std::size_t most);
 
 // Test beds, the largest median error first.
 std::vector<ErrorSummary> worst_beds_first(const Validation& validation);

@@ -20,11 +20,12 @@ std::string summary(const char* title, std::vector<ErrorSummary> summaries) {
   return table(heads, summary_rows(summaries)) + "\n";
 }
 
-std::string unmapped(const Validation& validation) {
+std::string unmapped(const Validation& validation, bool each) {
   if (validation.unmapped.empty()) return "";
   std::vector<TextColumn> columns{
-      {"not simulated, because", 48, false}, {"records", 8}, {"", 60, false}};
-  return text_table(columns, unmapped_rows(validation)) + "\n";
+      {"not simulated, because", 44, false}, {"records", 8}, {"", 60, false}};
+  return text_table(columns, unmapped_rows(validation, each ? validation.unmapped.size() : 2)) +
+         "\n";
 }
 
 }  // namespace
@@ -36,7 +37,7 @@ std::string validation_text(const Validation& validation, bool each) {
     std::vector<std::string> heads = record_heads();
     text += table(heads, record_rows(validation)) + "\n";
   }
-  text += unmapped(validation);
+  text += unmapped(validation, each);
   if (validation.records.empty()) return text;
   text += summary("by exchange", summarise(validation, SummaryBy::algorithm));
   text += summary("by test bed", worst_beds_first(validation));

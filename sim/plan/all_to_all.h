@@ -36,6 +36,7 @@ struct ExchangeShape {
   int top_k = 0;
   int max_tokens_per_rank = 128;  // M, what the buffers are allocated for
   PayloadFormat dispatch{}, combine{};
+  int sms = 0;  // held by the algorithm's kernels; 0 = it holds none, or their number is not known
 };
 
 // Rows of one size that move from rank to rank at the same time as the other legs' of the exchange.
@@ -99,6 +100,9 @@ struct AllToAllPart {
   Traffic dispatch, combine;
   std::function<Bytes(const ExchangeShape&)> buffer_bytes;  // per rank, as the algorithm allocates
   bool needs_tokens = false;                                // reads rank_tokens and node_tokens
+  // SMs its kernels hold unless the plan says otherwise, and those its constants were measured at;
+  // 0 = it holds none or nobody says how many, and the plan's number does not concern it.
+  int default_sms = 0;
 };
 
 // A leg of one of routed's counts: leg_of(routed, routed->copies, bytes).

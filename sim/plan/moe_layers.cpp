@@ -22,28 +22,30 @@ bool groups_within_node(const StepInputs& inputs) {
 struct Direction {
   const AllToAllPart* part = nullptr;
   const AllToAllPart::Traffic* traffic = nullptr;
+  ExchangeShape shape;
   ExchangeInputs inputs;
 };
 
 struct MoeExchanges {
-  ExchangeShape shape;
   Direction dispatch, combine;
 };
 
 MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
   const ShardingPlan& plan = inputs.plan;
-  MoeExchanges exchanges{exchange_shape(inputs, batch), {}, {}};
+  MoeExchanges exchanges;
   const bool within_node = groups_within_node(inputs);
   const auto& catalog = Catalog<AllToAllPart>::instance();
   const auto choose = [&](const std::string& name, const std::string& direction) {
     Direction chosen;
     chosen.part = &catalog.at(name, "all-to-all");
     chosen.traffic = direction == "dispatch" ? &chosen.part->dispatch : &chosen.part->combine;
+    chosen.shape = exchange_shape(inputs, batch, *chosen.part);
     chosen.inputs.algorithm = name;
     chosen.inputs.timing =
         exchange_timing({name, direction, within_node, inputs.cluster.accelerator.name, ""});
-    chosen.inputs.experts = exchanges.shape.physical_experts;
-    chosen.inputs.peers = exchanges.shape.ranks - 1;
+    chosen.inputs.experts = chosen.shape.physical_experts;
+    if (chosen.shape.sms > 0) chosen.inputs.sms = chosen.shape.sms;
+    chosen.inputs.peers = chosen.shape.ranks - 1;
     chosen.inputs.keep_flows = inputs.keep_flows;
     return chosen;
   };
@@ -55,12 +57,11 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
 // The stages of one direction in one layer. Only the first pays for launch and synchronisation of
 // the algorithm; every stage waits for the one before.
 std::vector<Exchange> exchanges_of(const FabricPaths& paths,
-                                   const ExchangeShape& shape,
                                    const Direction& direction,
                                    const std::shared_ptr<const RoutedCopies>& routed) {
   std::vector<Exchange> stages;
   ExchangeInputs inputs = direction.inputs;
-  for (ExchangeTraffic& traffic : (*direction.traffic)(shape, routed)) {
+  for (ExchangeTraffic& traffic : (*direction.traffic)(direction.shape, routed)) {
     inputs.traffic = std::move(traffic);
     stages.push_back(make_exchange(paths, routed->ranks, inputs));
     inputs.timing.protocol.fixed = Seconds(0);
@@ -96,7 +97,9 @@ void cost_experts(const StepInputs& inputs,
 
 }  // namespace
 
-ExchangeShape exchange_shape(const StepInputs& inputs, const Batch& batch) {
+ExchangeShape exchange_shape(const StepInputs& inputs,
+                             const Batch& batch,
+                             const AllToAllPart& algorithm) {
   const ShardingPlan& plan = inputs.plan;
   const auto tensor = static_cast<std::size_t>(plan.parallelism.tensor);
   std::size_t largest = 0;
@@ -113,6 +116,8 @@ ExchangeShape exchange_shape(const StepInputs& inputs, const Batch& batch) {
                                   : static_cast<int>((largest + 127) / 128 * 128);
   shape.dispatch = plan.precision.dispatch;
   shape.combine = plan.precision.combine;
+  if (algorithm.default_sms > 0)
+    shape.sms = plan.exchange_sms > 0 ? plan.exchange_sms : algorithm.default_sms;
   return shape;
 }
 
@@ -139,8 +144,8 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
         MoeLayerWork& work = works[first + i];
         work.load.trace_layer = static_cast<int>(first + i);
         work.routed_choices = routed[i];
-        work.dispatch = exchanges_of(paths, exchanges.shape, exchanges.dispatch, pass[i]);
-        work.combine = exchanges_of(paths, exchanges.shape, exchanges.combine, pass[i]);
+        work.dispatch = exchanges_of(paths, exchanges.dispatch, pass[i]);
+        work.combine = exchanges_of(paths, exchanges.combine, pass[i]);
         cost_experts(inputs, inputs.plan.placement[first + i], *pass[i], work);
       }
     }

@@ -17,9 +17,11 @@ struct MoeLayerWork {
   std::int64_t routed_choices = 0;  // counted from the rows alone
 };
 
-// Shape of the exchanges of `inputs.plan`; M is the plan's, or the batch's largest tokens of a rank
-// rounded up to 128.
-ExchangeShape exchange_shape(const StepInputs& inputs, const Batch& batch);
+// Shape of the exchanges of `inputs.plan` by one algorithm; M is the plan's, or the batch's largest
+// tokens of a rank rounded up to 128.
+ExchangeShape exchange_shape(const StepInputs& inputs,
+                             const Batch& batch,
+                             const AllToAllPart& algorithm);
 
 // Trace layers 0 to `layers` - 1. Layers are dealt to inputs.threads threads; each layer is counted
 // by one thread in integers, so the result is the same for any number of them.

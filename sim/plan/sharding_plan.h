@@ -57,6 +57,7 @@ struct ShardingPlan {
   std::string overlap = "none";
   int max_tokens_per_rank =
       0;  // buffers are allocated for this many; 0 = the batch's largest, rounded up to 128
+  int exchange_sms = 0;  // held by dispatch and combine kernels; 0 = the algorithm's default
   Precision precision;
 };
 

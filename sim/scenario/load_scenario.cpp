@@ -16,6 +16,7 @@ namespace {
 // Paths and copies are kept for every pair of ranks: 4096 ranks take about 0.5 GB, twice as many
 // four times that.
 constexpr std::int64_t kMostRanks = 4096;
+constexpr int kMostSms = 160;  // where an accelerator does not say; Blackwell's full die has 160
 
 // Runs `act`; a mistake it reports without a place gets the place of `node`.
 template <class Act>
@@ -227,15 +228,19 @@ void read_all_to_all(const JsonNode& node, ShardingPlan& plan) {
   plan.combine = node.at("combine").as_choice(names, "all-to-all algorithm");
 }
 
-ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, int ranks) {
+ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "redundant_experts", "placement",
-                   "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "precision"});
+                   "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
+                   "precision"});
+  const int ranks = cluster.options.nodes * cluster.options.gpus_per_node;
+  const int sms = load_accelerator(cluster.accelerator).sms;
   ShardingPlan plan;
   plan.parallelism = {ranks, ranks, 1};
   read_int(node, "expert_parallel", plan.parallelism.expert, 1, kMostRanks);
   read_int(node, "tensor_parallel", plan.parallelism.tensor, 1, 1024);
   read_int(node, "redundant_experts", plan.redundant_experts, 0, 1 << 16);
   read_int(node, "max_tokens_per_rank", plan.max_tokens_per_rank, 1, 1 << 20);
+  read_int(node, "exchange_sms", plan.exchange_sms, 0, sms > 0 ? sms : kMostSms);
   if (const auto placement = node.find("placement")) {
     plan.placement_strategy =
         placement->as_choice(Catalog<PlacementPart>::instance().names(), "placement");
@@ -281,8 +286,7 @@ Scenario load_scenario(const JsonNode& root, const std::string& folder) {
   scenario.workload = read_workload(workload);
   scenario.trace = read_trace_source(workload.at("trace"), scenario.routed_by, folder);
   scenario.cluster = read_cluster(root.at("cluster"));
-  const TopologyOptions& size = scenario.cluster.options;
-  scenario.plan = read_plan(root.at("plan"), model, size.nodes * size.gpus_per_node);
+  scenario.plan = read_plan(root.at("plan"), model, scenario.cluster);
   if (const auto fidelity = root.find("fidelity"); fidelity && fidelity->as_string() != "auto") {
     scenario.fidelity = at_place(*fidelity, [&] { return parse_fidelity(fidelity->as_string()); });
   }

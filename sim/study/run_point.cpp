@@ -58,11 +58,13 @@ std::vector<Placement> place(const Scenario& scenario,
 Bytes exchange_buffers(const StepInputs& inputs, const Batch& batch) {
   const ShardingPlan& plan = inputs.plan;
   if (plan.parallelism.expert == 1) return Bytes(0);  // nothing is exchanged
-  const ExchangeShape shape = exchange_shape(inputs, batch);
-  const auto& catalog = Catalog<AllToAllPart>::instance();
-  const Bytes dispatch = catalog.at(plan.dispatch, "all-to-all algorithm").buffer_bytes(shape);
+  const auto buffers_of = [&](const std::string& algorithm) {
+    const auto& part = Catalog<AllToAllPart>::instance().at(algorithm, "all-to-all algorithm");
+    return part.buffer_bytes(exchange_shape(inputs, batch, part));
+  };
+  const Bytes dispatch = buffers_of(plan.dispatch);
   if (plan.combine == plan.dispatch) return dispatch;  // one algorithm's buffers serve both ways
-  return dispatch + catalog.at(plan.combine, "all-to-all algorithm").buffer_bytes(shape);
+  return dispatch + buffers_of(plan.combine);
 }
 
 // Tokens a rank that buffers are allocated for: the plan's, which must do for the largest batch.

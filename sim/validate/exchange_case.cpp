@@ -68,6 +68,7 @@ Exchange ExchangeProbe::stage(const std::vector<ExchangeTraffic>& stages,
   inputs.traffic = stages[index];
   inputs.timing = timing;
   inputs.peers = case_.shape.ranks - 1;
+  if (case_.shape.sms > 0) inputs.sms = case_.shape.sms;
   if (index == 0) {
     inputs.experts = case_.shape.physical_experts;
   } else {

@@ -129,3 +129,12 @@ TEST_CASE("A cache format that is not implemented is refused with those that are
   check_refused(check_edited("\"combine\": \"bf16\"", "\"kv_cache\": \"mxfp4\""),
                 {"edited.json", "kv_cache", "mxfp4", "bf16, fp8"});
 }
+
+TEST_CASE("An exchange holds no more SMs than the accelerator has") {
+  check_refused(
+      check_edited("\"redundant_experts\"", "\"exchange_sms\": 133, \"redundant_experts\""),
+      {"edited.json:15:", "plan.exchange_sms", "133 is out of range; allowed: 0 to 132"});
+  CHECK(
+      check_edited("\"redundant_experts\"", "\"exchange_sms\": 132, \"redundant_experts\"").code ==
+      0);
+}

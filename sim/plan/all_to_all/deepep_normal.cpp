@@ -42,22 +42,26 @@ std::vector<ExchangeTraffic> combine(const ExchangeShape& shape,
   return {traffic};
 }
 
+// DeepEP's benchmark (tests/test_intranode.py, test_internode.py).
+constexpr int kDefaultSms = 24;
+
 // Queues of fixed length for every channel and peer: DeepEP's default configurations hold 256 rows
-// a channel over NVLink and 128 over RDMA, 10 channels (20 SMs), twice for sending and receiving.
+// a channel over NVLink and 128 over RDMA, a channel for two SMs, twice for sending and receiving.
 // Rows at their largest, bf16. (csrc/config.hpp, deep_ep/buffer.py get_dispatch_config)
 Bytes buffer_bytes(const ExchangeShape& shape) {
-  constexpr double kChannels = 10, kNvlinkRows = 256, kRdmaRows = 128;
+  constexpr double kNvlinkRows = 256, kRdmaRows = 128;
+  const double channels = std::ceil(shape.sms / 2.0);
   const double nodes = std::ceil(static_cast<double>(shape.ranks) / shape.ranks_per_node);
   const double peers = std::min(shape.ranks, shape.ranks_per_node);
   const double row = rail_row(shape, PayloadFormat::bf16, 8);
-  const double rdma = nodes > 1 ? 2 * kChannels * kRdmaRows * nodes * row : 0;
-  return Bytes(kChannels * kNvlinkRows * peers * row + rdma);
+  const double rdma = nodes > 1 ? 2 * channels * kRdmaRows * nodes * row : 0;
+  return Bytes(channels * kNvlinkRows * peers * row + rdma);
 }
 
 const Registered<AllToAllPart> registered{
     kName,
     "DeepEP normal: a row per destination rank, across nodes a row per node over the rail",
-    {dispatch, combine, buffer_bytes, true}};
+    {dispatch, combine, buffer_bytes, true, kDefaultSms}};
 
 }  // namespace
 }  // namespace moesim

@@ -98,6 +98,8 @@ ExchangeCase case_of(const JsonNode& typed, const std::string& algorithm) {
   shape.physical_experts = (routing.experts + routing.ranks - 1) / routing.ranks * routing.ranks;
   shape.top_k = routing.top_k;
   shape.max_tokens_per_rank = routing.tokens_per_rank;
+  shape.sms = int_of(typed, "sms",
+                     Catalog<AllToAllPart>::instance().at(algorithm, "all-to-all").default_sms);
   return made;
 }
 

@@ -15,14 +15,18 @@ struct Directions {
   std::vector<ExchangeTraffic> dispatch, combine;
 };
 
+ExchangeShape shape_of(const AllToAllPart& part, const StepWorld& world) {
+  const KernelCosts costs(world.model, world.cluster.accelerator, world.plan.parallelism,
+                          world.plan.precision);
+  return exchange_shape({world.model, world.cluster, world.plan, world.trace, costs}, world.batch,
+                        part);
+}
+
 Directions traffic_of(const std::string& name,
                       const StepWorld& world,
                       const std::shared_ptr<const RoutedCopies>& routed) {
   const AllToAllPart& part = Catalog<AllToAllPart>::instance().at(name, "all-to-all");
-  const KernelCosts costs(world.model, world.cluster.accelerator, world.plan.parallelism,
-                          world.plan.precision);
-  const ExchangeShape shape =
-      exchange_shape({world.model, world.cluster, world.plan, world.trace, costs}, world.batch);
+  const ExchangeShape shape = shape_of(part, world);
   return {part.dispatch(shape, routed), part.combine(shape, routed)};
 }
 
@@ -177,4 +181,30 @@ TEST_CASE("rows over rails are 7472 B in fp8 and 14416 B in bf16 at hidden 7168,
   shape.dispatch = PayloadFormat::bf16;
   CHECK(part.dispatch(shape, routed)[0].legs[0].row_bytes == 14416);
   CHECK(row_bytes(7168, PayloadFormat::nvfp4) == 3584 + 448);
+}
+
+TEST_CASE("an exchange holds its algorithm's SMs unless the plan says how many, or none at all") {
+  StepWorld world({});
+  for (const auto& [name, entry] : Catalog<AllToAllPart>::instance().entries()) {
+    CAPTURE(name);
+    const int own = entry.part.default_sms;
+    world.plan.exchange_sms = 0;
+    CHECK(shape_of(entry.part, world).sms == own);
+    world.plan.exchange_sms = 10;
+    CHECK(shape_of(entry.part, world).sms == (own > 0 ? 10 : 0));
+  }
+  const auto& catalog = Catalog<AllToAllPart>::instance();
+  CHECK(catalog.at("deepep_normal", "all-to-all").default_sms == 24);
+  CHECK(catalog.at("deepep_low_latency", "all-to-all").default_sms == 0);
+}
+
+TEST_CASE("normal mode's queues are one channel for two SMs") {
+  const AllToAllPart& part = Catalog<AllToAllPart>::instance().at("deepep_normal", "all-to-all");
+  ExchangeShape shape{7168, 64, 8, 256, 8, 128, PayloadFormat::fp8, PayloadFormat::bf16, 20};
+  // 10 channels: 256 rows for each of 8 peers, 2 x 128 for each of 8 nodes, 14416 B each.
+  CHECK(part.buffer_bytes(shape).value == 10 * (256 * 8 + 2 * 128 * 8) * 14416.0);
+  shape.ranks = 8;
+  CHECK(part.buffer_bytes(shape).value == 10 * 256 * 8 * 14416.0);
+  shape.sms = 24;
+  CHECK(part.buffer_bytes(shape).value == 12 * 256 * 8 * 14416.0);
 }
