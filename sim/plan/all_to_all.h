@@ -64,11 +64,12 @@ struct ExchangeTraffic {
 // of 32.
 double row_bytes(std::int64_t hidden, PayloadFormat format);
 
-// Constants of the time model t = fixed + per_expert x experts + path latency + token bytes /
-// copy_rate + max(messages x per_message, SM time, transfer), by reach. transfer = bytes /
-// (bandwidth x efficiency) of the busiest link; SM time = (row bytes + sm_row_overhead) of the rows
-// a rank sends or receives, whichever are more, of those it keeps and twice of its own tokens,
-// over sm_rate x (SMs / kReferenceSms)^kSmExponent (docs/models.md, "All-to-all").
+// Constants of the time model t = fixed + per_expert x experts + path latency + own tokens x
+// (per_token + token bytes / copy_rate) + max(messages x per_message, SM time, transfer), by reach.
+// transfer = bytes / (bandwidth x efficiency) of the busiest link; SM time = (row bytes +
+// sm_row_overhead) of the rows a rank sends or receives, whichever are more, of those it keeps and
+// twice of its own tokens, over sm_rate x (SMs / kReferenceSms)^kSmExponent (docs/models.md,
+// "All-to-all").
 struct ExchangeTiming {
   // Launch and synchronisation, and what the protocol reaches of line rate, 0..1.
   struct Protocol {
@@ -79,6 +80,7 @@ struct ExchangeTiming {
   std::optional<Protocol> second;  // taken by the exchanges that it makes faster, as NCCL does
   Seconds per_expert{};            // kernel work for each physical expert of the EP group
   Seconds per_message{};           // issue time of one message
+  Seconds per_token{};             // of a rank's own, before anything moves
   BytesPerSecond sm_rate{};        // 0 = the SMs never limit
   Bytes sm_row_overhead{};
   BytesPerSecond copy_rate{};  // 0 = copies in a rank's own memory are not counted apart
@@ -121,7 +123,8 @@ struct TimingQuery {
   std::string calibration;  // a file whose constants come first; empty = the project's alone
 };
 
-// From query.calibration where it has the entry, else from topologies/calibration/all_to_all.json.
+// With direction "dispatch" also what the algorithm's entry "prepare" adds, where it has one. From
+// query.calibration where it has the entry, else from topologies/calibration/all_to_all.json.
 // On an accelerator they were not measured on they are `transferred`. InputError where neither file
 // has such an entry.
 ExchangeTiming exchange_timing(const TimingQuery& query);

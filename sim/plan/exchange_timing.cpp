@@ -33,6 +33,7 @@ ExchangeTiming read_timing(const JsonNode& node, const std::string& accelerator)
   if (const auto second = node.find("second_protocol")) timing.second = read_protocol(*second);
   timing.per_expert = node.at("per_expert").as_seconds();
   timing.per_message = node.at("per_message").as_seconds();
+  if (const auto time = node.find("per_token")) timing.per_token = time->as_seconds();
   if (const auto rate = node.find("sm_rate")) {
     timing.sm_rate = rate->as_bytes_per_second();
     timing.sm_row_overhead = node.at("sm_row_overhead").as_bytes();
@@ -48,22 +49,44 @@ ExchangeTiming read_timing(const JsonNode& node, const std::string& accelerator)
   return timing;
 }
 
-std::optional<JsonNode> own_entry(const TimingQuery& query, const char* reach) {
+// The constants in one file, or none.
+std::optional<JsonNode> entry_in(const JsonNode& file,
+                                 const TimingQuery& query,
+                                 const std::string& direction) {
+  const auto algorithm = file.at("algorithms").find(query.algorithm);
+  const auto found = algorithm ? algorithm->find(direction) : std::nullopt;
+  return found ? found->find(query.within_node ? "within_node" : "across_nodes") : std::nullopt;
+}
+
+std::optional<JsonNode> own_entry(const TimingQuery& query, const std::string& direction) {
   if (query.calibration.empty()) return std::nullopt;
-  const auto algorithm = read_json_file(query.calibration).at("algorithms").find(query.algorithm);
-  const auto direction = algorithm ? algorithm->find(query.direction) : std::nullopt;
-  return direction ? direction->find(reach) : std::nullopt;
+  return entry_in(read_json_file(query.calibration), query, direction);
+}
+
+// What an algorithm does before it dispatches, where it has such a step.
+void add_prepare(const TimingQuery& query, const JsonNode& project, ExchangeTiming& timing) {
+  auto node = own_entry(query, "prepare");
+  if (!node) node = entry_in(project, query, "prepare");
+  if (!node) return;
+  const ExchangeTiming prepare = read_timing(*node, query.accelerator);
+  timing.protocol.fixed += prepare.protocol.fixed;
+  timing.per_token += prepare.per_token;
+  timing.basis = weaker(timing.basis, prepare.basis);
 }
 
 }  // namespace
 
 ExchangeTiming exchange_timing(const TimingQuery& query) {
-  const char* reach = query.within_node ? "within_node" : "across_nodes";
-  if (const auto own = own_entry(query, reach)) return read_timing(*own, query.accelerator);
-  const JsonNode root = read_json_file(data_path("topologies/calibration/all_to_all.json"));
-  const JsonNode directions = entry_of(root.at("algorithms"), query.algorithm, "all-to-all");
-  const JsonNode reaches = entry_of(directions, query.direction, "direction");
-  return read_timing(reaches.at(reach), query.accelerator);
+  const JsonNode project = read_json_file(data_path("topologies/calibration/all_to_all.json"));
+  auto node = own_entry(query, query.direction);
+  if (!node) {
+    const JsonNode directions = entry_of(project.at("algorithms"), query.algorithm, "all-to-all");
+    node = entry_of(directions, query.direction, "direction")
+               .at(query.within_node ? "within_node" : "across_nodes");
+  }
+  ExchangeTiming timing = read_timing(*node, query.accelerator);
+  if (query.direction == "dispatch") add_prepare(query, project, timing);
+  return timing;
 }
 
 }  // namespace moesim

@@ -206,8 +206,9 @@ void time_own_work(const ExchangeInputs& inputs, const Counted& counted, Exchang
       exchange.message_time[rank] = std::max(
           exchange.message_time[rank],
           (counted.by_sms[rank] + kSmTokenPasses * own[rank] * token) / BytesPerSecond(rate));
+    exchange.copy_time[rank] = timing.per_token * own[rank];
     if (timing.copy_rate.value > 0)
-      exchange.copy_time[rank] = Bytes(own[rank] * inputs.traffic.token_bytes) / timing.copy_rate;
+      exchange.copy_time[rank] += Bytes(own[rank] * inputs.traffic.token_bytes) / timing.copy_rate;
   }
 }
 

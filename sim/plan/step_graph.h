@@ -50,7 +50,7 @@ struct Exchange {
   std::vector<LinkId> busiest;   // by rank: that link; -1 when nothing arrives
   std::vector<Seconds> latency;  // by rank: largest path latency into it
   // By rank: time to issue its own messages or for its SMs to move its rows, the longer one; and
-  // to copy in its own memory first.
+  // to prepare and copy its own tokens first.
   std::vector<Seconds> message_time, copy_time;
   Seconds fixed{};  // t0 of the algorithm
   // Reached share of line rate, on links of tier nvlink and on all others.

@@ -152,7 +152,7 @@ Seconds prepare_time(const ExchangeCase& made, Basis& basis) {
   const ExchangeTiming timing = exchange_timing(
       {made.algorithm, "prepare", true, made.cluster.accelerator.name, made.calibration});
   basis = weaker(basis, timing.basis);
-  return timing.protocol.fixed + timing.per_message * made.routing.tokens_per_rank;
+  return timing.protocol.fixed + timing.per_token * made.routing.tokens_per_rank;
 }
 
 Timed time_of(const JsonNode& typed, const ExchangeCase& made, const std::string& operation) {
