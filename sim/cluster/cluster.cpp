@@ -41,13 +41,17 @@ void read_name(const JsonNode& node,
 
 // A path starts from the folder of the file it stands in, one given by --set from where the user
 // is.
+std::string path_from(const JsonNode& node) {
+  const std::string file = node.where().file, path = node.as_string();
+  const std::size_t slash = file.rfind('/');
+  const bool as_it_is = path.starts_with('/') || file.starts_with("--set ");
+  return as_it_is || slash == std::string::npos ? path : file.substr(0, slash + 1) + path;
+}
+
 void read_graph(const JsonNode& cluster, TopologyOptions& options) {
   const auto graph = cluster.find("graph");
   if (!graph) return;
-  const std::string file = graph->where().file, path = graph->as_string();
-  const std::size_t slash = file.rfind('/');
-  const bool as_it_is = path.starts_with('/') || file.starts_with("--set ");
-  options.graph = as_it_is || slash == std::string::npos ? path : file.substr(0, slash + 1) + path;
+  options.graph = path_from(*graph);
   const FabricFile read = read_fabric_file(options.graph);
   if (!cluster.has("nodes")) options.nodes = read.nodes;
   if (!cluster.has("gpus_per_node")) options.gpus_per_node = read.gpus_per_node;
@@ -111,7 +115,9 @@ const std::vector<std::string>& cluster_keys() {
                                              "switch_link",
                                              "graph",
                                              "link_health",
-                                             "node_groups"};
+                                             "node_groups",
+                                             "posted_by",
+                                             "calibration"};
   return keys;
 }
 
@@ -120,6 +126,9 @@ void read_cluster_keys(const JsonNode& node, ClusterSpec& spec) {
   if (const auto topology = node.find("topology"))
     spec.topology = topology->as_choice(Catalog<TopologyPart>::instance().names(), "topology");
   if (const auto source = node.find("source")) spec.source = source->as_string();
+  if (const auto posted = node.find("posted_by"))
+    spec.cpu_proxy = posted->as_choice({"gpu", "cpu"}, "poster") == "cpu";
+  if (const auto calibration = node.find("calibration")) spec.calibration = path_from(*calibration);
 
   TopologyOptions& options = spec.options;
   read_shape(node, options);

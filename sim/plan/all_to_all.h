@@ -120,7 +120,8 @@ struct TimingQuery {
   std::string algorithm, direction;
   bool within_node = true;
   std::string accelerator;
-  std::string calibration;  // a file whose constants come first; empty = the project's alone
+  bool cpu_proxy = false;        // a host thread posts what crosses nodes, not the GPU itself
+  std::string calibration = {};  // a file whose constants come first; empty = the project's alone
 };
 
 // With direction "dispatch" also what the algorithm's entry "prepare" adds, where it has one. From
@@ -128,5 +129,8 @@ struct TimingQuery {
 // On an accelerator they were not measured on they are `transferred`. InputError where neither file
 // has such an entry.
 ExchangeTiming exchange_timing(const TimingQuery& query);
+
+// Reads every entry of a file of such constants. InputError with file, line and key.
+void check_calibration(const std::string& path);
 
 }  // namespace moesim

@@ -55,7 +55,10 @@ std::optional<JsonNode> entry_in(const JsonNode& file,
                                  const std::string& direction) {
   const auto algorithm = file.at("algorithms").find(query.algorithm);
   const auto found = algorithm ? algorithm->find(direction) : std::nullopt;
-  return found ? found->find(query.within_node ? "within_node" : "across_nodes") : std::nullopt;
+  if (!found) return std::nullopt;
+  if (query.within_node) return found->find("within_node");
+  const auto posted = query.cpu_proxy ? found->find("across_nodes_cpu_proxy") : std::nullopt;
+  return posted ? posted : found->find("across_nodes");
 }
 
 std::optional<JsonNode> own_entry(const TimingQuery& query, const std::string& direction) {
@@ -81,12 +84,25 @@ ExchangeTiming exchange_timing(const TimingQuery& query) {
   auto node = own_entry(query, query.direction);
   if (!node) {
     const JsonNode directions = entry_of(project.at("algorithms"), query.algorithm, "all-to-all");
-    node = entry_of(directions, query.direction, "direction")
-               .at(query.within_node ? "within_node" : "across_nodes");
+    entry_of(directions, query.direction, "direction");
+    node = entry_in(project, query, query.direction);
   }
+  if (!node) project.fail("no timing constants for " + query.algorithm + " across nodes");
   ExchangeTiming timing = read_timing(*node, query.accelerator);
   if (query.direction == "dispatch") add_prepare(query, project, timing);
   return timing;
+}
+
+void check_calibration(const std::string& path) {
+  const JsonNode algorithms = read_json_file(path).at("algorithms");
+  for (const std::string& algorithm : algorithms.keys()) {
+    const JsonNode directions = algorithms.at(algorithm);
+    for (const std::string& direction : directions.keys()) {
+      const JsonNode reaches = directions.at(direction);
+      reaches.allow_only({"within_node", "across_nodes", "across_nodes_cpu_proxy"});
+      for (const std::string& reach : reaches.keys()) read_timing(reaches.at(reach), "");
+    }
+  }
 }
 
 }  // namespace moesim

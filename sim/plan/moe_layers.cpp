@@ -42,7 +42,8 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
     chosen.shape = exchange_shape(inputs, batch, *chosen.part);
     chosen.inputs.algorithm = name;
     chosen.inputs.timing =
-        exchange_timing({name, direction, within_node, inputs.cluster.accelerator.name, ""});
+        exchange_timing({name, direction, within_node, inputs.cluster.accelerator.name,
+                         inputs.cluster.spec.cpu_proxy, inputs.cluster.spec.calibration});
     chosen.inputs.experts = chosen.shape.physical_experts;
     if (chosen.shape.sms > 0) chosen.inputs.sms = chosen.shape.sms;
     chosen.inputs.peers = chosen.shape.ranks - 1;

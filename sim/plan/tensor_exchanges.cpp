@@ -36,8 +36,9 @@ TensorExchanges::TensorExchanges(const StepInputs& inputs,
     wanted.traffic.legs = {{std::make_shared<RowCounts>(group_rows(tokens_, tensor, gather)),
                             row_bytes(inputs.model.hidden, PayloadFormat::bf16)}};
     wanted.traffic.messages_per_peer = 1;
-    wanted.timing = exchange_timing(
-        {"nccl_tensor_parallel", direction, within_node, inputs.cluster.accelerator.name, ""});
+    wanted.timing = exchange_timing({"nccl_tensor_parallel", direction, within_node,
+                                     inputs.cluster.accelerator.name, inputs.cluster.spec.cpu_proxy,
+                                     inputs.cluster.spec.calibration});
     wanted.peers = inputs.plan.parallelism.tensor - 1;
     wanted.keep_flows = inputs.keep_flows;
     return make_exchange(paths, inputs.plan.parallelism.ranks, wanted);

@@ -85,6 +85,10 @@ ClusterSpec read_cluster(const JsonNode& node) {
   if (ranks > kMostRanks)
     node.fail("asks for " + std::to_string(ranks) + " GPUs; at most " + std::to_string(kMostRanks));
   check_fabric(node, spec);
+  if (!spec.calibration.empty()) {
+    const auto calibration = node.find("calibration");
+    at_place(calibration ? *calibration : node, [&] { check_calibration(spec.calibration); });
+  }
   return spec;
 }
 

@@ -24,7 +24,7 @@ const std::string& program_hash() {
 void add_folder(Sha256& hash, const std::string& folder) {
   std::vector<std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
-    files.push_back(entry.path().string());
+    if (entry.is_regular_file()) files.push_back(entry.path().string());
   std::sort(files.begin(), files.end());
   for (const std::string& file : files) hash.add(MappedFile(file).bytes());
 }
@@ -49,6 +49,7 @@ std::string point_key(const StudyPoint& point, const std::string& trace_path) {
         MappedFile(json_path("topologies/clusters", cluster.preset, "cluster preset")).bytes());
   }
   if (!cluster.options.graph.empty()) hash.add(MappedFile(cluster.options.graph).bytes());
+  if (!cluster.calibration.empty()) hash.add(MappedFile(cluster.calibration).bytes());
   add_folder(hash, data_path("topologies/calibration"));
   hash.add(program_hash());
   return hash.hex().substr(0, 32);

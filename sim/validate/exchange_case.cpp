@@ -47,8 +47,13 @@ std::string to_text(ExchangeDirection direction) {
 ExchangeProbe::ExchangeProbe(ExchangeCase described, ExchangeDirection direction)
     : case_(std::move(described)), direction_(direction), paths_(case_.cluster.fabric) {
   const bool within_node = case_.routing.ranks <= case_.cluster.fabric.ranks_per_node;
-  timing_ = exchange_timing({case_.algorithm, to_text(direction), within_node,
-                             case_.cluster.accelerator.name, case_.calibration});
+  query_ = {case_.algorithm,
+            to_text(direction),
+            within_node,
+            case_.cluster.accelerator.name,
+            case_.cluster.spec.cpu_proxy,
+            case_.calibration};
+  timing_ = exchange_timing(query_);
   const AllToAllPart& part = Catalog<AllToAllPart>::instance().at(case_.algorithm, "all-to-all");
   const auto& traffic = direction == ExchangeDirection::dispatch ? part.dispatch : part.combine;
   const int draws = std::clamp(kTokensDrawn / case_.routing.tokens_per_rank, 1, kMostDraws);

@@ -42,6 +42,7 @@ std::string to_text(ExchangeDirection direction);
 class ExchangeProbe {
  public:
   ExchangeProbe(ExchangeCase described, ExchangeDirection direction);
+  const TimingQuery& query() const { return query_; }
   const ExchangeTiming& timing() const { return timing_; }
   Seconds time(const ExchangeTiming& timing) const;
   Seconds time() const { return time(timing_); }
@@ -61,6 +62,7 @@ class ExchangeProbe {
   ExchangeCase case_;
   ExchangeDirection direction_;
   FabricPaths paths_;
+  TimingQuery query_;
   ExchangeTiming timing_;
   std::vector<std::shared_ptr<const RoutedCopies>> draws_;
   std::vector<std::vector<ExchangeTraffic>> traffic_;  // by draw: stages

@@ -3,12 +3,14 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 
 #include "sim/core/catalog.h"
 #include "sim/core/metric.h"
 #include "sim/core/units.h"
+#include "sim/plan/all_to_all.h"
 #include "sim/validate/record.h"
 
 namespace moesim {
@@ -30,12 +32,23 @@ struct Unmapped {
   std::string reason;
 };
 
+// A record that constants of an exchange can be fitted on.
+struct FitSample {
+  TimingQuery query;      // whose constants
+  ExchangeTiming timing;  // as they are
+  Seconds measured{};
+  std::function<Seconds(const ExchangeTiming&)> predict;  // with other constants
+};
+
 struct RecordKind {
   // calibration: a file whose constants come first, empty = the project's alone. InputError at a
   // condition of a wrong type.
   std::function<std::variant<Prediction, Unmapped>(const MeasurementRecord&,
                                                    const std::string& calibration)>
       predict;
+  // Nothing where the record rests on no such constants, or on several at once. May be empty.
+  std::function<std::optional<FitSample>(const MeasurementRecord&, const std::string& calibration)>
+      sample;
 };
 
 }  // namespace moesim

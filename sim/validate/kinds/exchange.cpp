@@ -2,213 +2,67 @@
 // them.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <map>
-#include <optional>
-
-#include "sim/validate/exchange_case.h"
-#include "sim/validate/prediction.h"
+#include "sim/validate/exchange_record.h"
 #include "sim/validate/typed_reader.h"
 
 namespace moesim {
 namespace {
 
-// The project's algorithm for the record's, by mode where it has two. A library that is none of the
-// project's own stands in by the form of its exchange.
-struct Mapped {
-  std::string algorithm;
-  bool stands_in = false;
-};
-
-std::optional<Mapped> map_algorithm(const std::string& name, const std::string& mode) {
-  static const std::map<std::string, std::string> same{
-      {"deepep_normal", "deepep_normal"},
-      {"deepep_low_latency", "deepep_low_latency"},
-      {"deepep_v2", "deepep_v2"},
-      {"hybridep", "hybridep"},
-      {"nccl_alltoall", "nccl_pairwise"},
-      {"nccl_allgather_reducescatter", "allgather_reducescatter"},
-      {"nvlink_one_sided", "nvlink_one_sided"},
-      {"nvlink_two_sided", "nvlink_two_sided"}};
-  if (const auto found = same.find(name); found != same.end()) return Mapped{found->second};
-  const bool by_mode =
-      name == "deepep" || name == "nccl_ep" || name == "pplx" || name == "mori" || name == "uccl";
-  if (!by_mode) return std::nullopt;
-  return Mapped{mode == "low_latency" ? "deepep_low_latency" : "deepep_normal", name != "deepep"};
-}
-
-bool one_of(const std::string& text, const std::vector<std::string>& valid) {
-  return std::find(valid.begin(), valid.end(), text) != valid.end();
-}
-
-// fp16 is as wide as bf16; what a record of the other direction leaves open plays no part.
-std::optional<PayloadFormat> payload(const std::string& name) {
-  if (name == "fp16" || name.empty()) return PayloadFormat::bf16;
-  if (!one_of(name, payload_names())) return std::nullopt;
-  return payload_named(name);
-}
-
-// A reason why the record is no exchange of this project, or none.
-std::string refusal(const JsonNode& typed) {
-  const std::string algorithm = typed.at("algorithm").as_string();
-  const auto mapped = map_algorithm(algorithm, text_of(typed, "mode"));
-  if (algorithm == "fused")
-    return "the exchange runs inside a layer's kernel and has no time of its own";
-  if (!mapped) return "no exchange of this project stands for algorithm \"" + algorithm + "\"";
-  if (!one_of(mapped->algorithm, Catalog<AllToAllPart>::instance().names()))
-    return "algorithm \"" + mapped->algorithm + "\" is not in the catalog";
-  const std::string quantity = typed.at("quantity").as_string();
-  if (!one_of(quantity, {"time", "logical_bandwidth", "algorithm_bandwidth"}))
-    return "quantity \"" + quantity + "\" is none that an exchange has";
-  const std::string operation = typed.at("operation").as_string();
-  if (operation == "prepare" && mapped->algorithm != "nvlink_two_sided")
-    return "only nvlink_two_sided has a prepare step of its own";
-  if (operation == "round_trip" && quantity != "time")
-    return "what rows a bandwidth of both directions counts is not stated";
-  return "";
-}
-
-ExchangeCase case_of(const JsonNode& typed, const std::string& algorithm) {
-  ExchangeCase made;
-  const std::string transport = text_of(typed, "transport");
-  made.algorithm = algorithm;
-  made.cluster = cluster_of(typed, transport == "ibgda" || transport == "nic");
-  RoutingDraw& routing = made.routing;
-  routing.ranks = made.cluster.ranks();
-  routing.ranks_per_node = made.cluster.fabric.ranks_per_node;
-  routing.tokens_per_rank = static_cast<int>(typed.at("tokens_per_rank").as_int(1, 1 << 20));
-  routing.top_k = static_cast<int>(typed.at("top_k").as_int(1, 1024));
-  const int least = std::max({256, routing.ranks, routing.top_k});
-  const int some = (least + routing.ranks - 1) / routing.ranks * routing.ranks;
-  routing.experts = int_of(typed, "experts", some);
-  if (routing.experts < routing.top_k)
-    typed.at("top_k").fail("more choices a token than experts (" + std::to_string(routing.experts) +
-                           ")");
-  // Domains of NVLink stand for nodes: only where a record's nodes are those does its limit mean
-  // them.
-  if (int_of(typed, "gpus_per_node", 8) == routing.ranks_per_node)
-    routing.nodes_limit = int_of(typed, "groups_limit", 0);
-  const std::string distribution = text_of(typed, "routing");
-  routing.balanced = distribution == "balanced" || distribution == "token_drop";
-  if (distribution == "skewed") routing.skew_exponent = number_of(typed, "skew_exponent", 0);
-  ExchangeShape& shape = made.shape;
-  shape.hidden = typed.at("hidden").as_int(1, 1 << 20);
-  shape.ranks = routing.ranks;
-  shape.ranks_per_node = routing.ranks_per_node;
-  shape.physical_experts = (routing.experts + routing.ranks - 1) / routing.ranks * routing.ranks;
-  shape.top_k = routing.top_k;
-  shape.max_tokens_per_rank = routing.tokens_per_rank;
-  shape.sms = int_of(typed, "sms",
-                     Catalog<AllToAllPart>::instance().at(algorithm, "all-to-all").default_sms);
-  return made;
-}
-
-// Bytes that a bandwidth counts, of one rank: one row per (token, rank), (token, node) or (token,
-// expert).
-double logical_bytes(const JsonNode& typed,
-                     const ExchangeCase& made,
-                     const ExchangeProbe& probe,
-                     ExchangeDirection direction) {
-  const bool dispatch = direction == ExchangeDirection::dispatch;
-  double row = row_bytes(made.shape.hidden, dispatch ? made.shape.dispatch : made.shape.combine);
-  const auto includes = typed.find("includes_local");
-  const bool local = !includes || includes->as_bool();
-  double rows = 0, places = made.routing.ranks;
-  if (text_of(typed, "mode") == "low_latency") {
-    rows = probe.copies_per_token();
-    if (dispatch) row += 16;  // DeepEP counts the header of a message
-  } else if (text_of(typed, "reported_link") == "scale_out") {
-    rows = probe.nodes_per_token();
-    places = made.cluster.fabric.nodes();
-  } else {
-    rows = probe.ranks_per_token();
+void add_directions(const RecordedExchange& read, Prediction& prediction) {
+  for (const RecordedDirection& direction : read.directions) {
+    prediction.predicted += direction.probe.time() + direction.extra;
+    prediction.uniform += direction.probe.uniform() + direction.extra;
+    prediction.at_line_rate += direction.probe.at_line_rate();
+    prediction.basis = weaker(prediction.basis, direction.basis);
   }
-  return made.routing.tokens_per_rank * row * rows * (local ? 1 : (places - 1) / places);
-}
-
-struct Timed {
-  Seconds predicted{}, at_line_rate{}, uniform{};
-  double bytes = 0;
-  Basis basis = Basis::exact;
-};
-
-void add_direction(const JsonNode& typed,
-                   const ExchangeCase& made,
-                   ExchangeDirection direction,
-                   Timed& timed) {
-  const ExchangeProbe probe(made, direction);
-  Seconds extra{};
-  if (text_of(typed, "timing") == "api") extra += probe.timing().api_overhead;
-  timed.predicted += probe.time() + extra;
-  timed.uniform += probe.uniform() + extra;
-  timed.at_line_rate += probe.at_line_rate();
-  timed.bytes += logical_bytes(typed, made, probe, direction);
-  timed.basis = weaker(timed.basis, probe.timing().basis);
-}
-
-// The calibration's dispatch of a two-sided exchange holds its prepare step, which benchmarks time
-// apart.
-Seconds prepare_time(const ExchangeCase& made, Basis& basis) {
-  const ExchangeTiming timing = exchange_timing(
-      {made.algorithm, "prepare", true, made.cluster.accelerator.name, made.calibration});
-  basis = weaker(basis, timing.basis);
-  return timing.protocol.fixed + timing.per_token * made.routing.tokens_per_rank;
-}
-
-Timed time_of(const JsonNode& typed, const ExchangeCase& made, const std::string& operation) {
-  Timed timed;
-  if (operation == "prepare") {
-    timed.predicted = timed.uniform = prepare_time(made, timed.basis);
-    return timed;
-  }
-  if (operation != "combine") add_direction(typed, made, ExchangeDirection::dispatch, timed);
-  if (operation != "dispatch") add_direction(typed, made, ExchangeDirection::combine, timed);
-  if (operation == "dispatch" && made.algorithm == "nvlink_two_sided") {
-    const Seconds prepare = prepare_time(made, timed.basis);
-    timed.predicted -= prepare;
-    timed.uniform -= prepare;
-  }
-  return timed;
 }
 
 std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
                                            const std::string& calibration) {
   const JsonNode& typed = *record.typed;
-  if (const std::string reason = refusal(typed); !reason.empty()) return Unmapped{reason};
-  const std::string name = typed.at("algorithm").as_string();
-  const Mapped mapped = *map_algorithm(name, text_of(typed, "mode"));
-  const auto dispatch = payload(text_of(typed, "dispatch_dtype"));
-  const auto combine = payload(text_of(typed, "combine_dtype"));
-  if (!dispatch || !combine) return Unmapped{"a row format that no exchange here has"};
-  ExchangeCase made = case_of(typed, mapped.algorithm);
-  made.shape.dispatch = *dispatch;
-  made.shape.combine = *combine;
-  made.calibration = calibration;
-  const std::string operation = typed.at("operation").as_string();
-  const Timed timed = time_of(typed, made, operation);
+  auto outcome = read_exchange_record(typed, calibration);
+  if (auto* unmapped = std::get_if<Unmapped>(&outcome)) return *unmapped;
+  const auto& read = std::get<RecordedExchange>(outcome);
   Prediction prediction;
-  prediction.what = mapped.algorithm + " " + operation;
-  prediction.conditions =
-      fmt::format("{}, {} tokens a rank", machine_text(typed), made.routing.tokens_per_rank);
-  prediction.basis = timed.basis;
-  if (mapped.stands_in) {
-    prediction.basis = weaker(prediction.basis, Basis::transferred);
-    prediction.note = mapped.algorithm + " stands in for " + name;
+  prediction.basis = Basis::exact;
+  prediction.what = read.described.algorithm + " " + read.operation;
+  prediction.conditions = fmt::format("{}, {} tokens a rank", machine_text(typed),
+                                      read.described.routing.tokens_per_rank);
+  if (!read.stands_in_for.empty()) {
+    prediction.basis = Basis::transferred;
+    prediction.note = read.described.algorithm + " stands in for " + read.stands_in_for;
   }
-  prediction.predicted = timed.predicted;
-  prediction.at_line_rate = timed.at_line_rate;
-  prediction.uniform = timed.uniform;
-  const double value = typed.at("value").as_number();
-  const bool is_time = typed.at("quantity").as_string() == "time";
-  prediction.unit = is_time ? "us" : "GB/s";
-  prediction.value =
-      is_time ? timed.predicted.count() * 1e6 : timed.bytes / timed.predicted.count() / 1e9;
-  prediction.measured = is_time ? Seconds(value * 1e-6) : Seconds(timed.bytes / (value * 1e9));
+  if (read.operation == "prepare")
+    prediction.predicted = prediction.uniform = prepare_time(read.described, prediction.basis);
+  add_directions(read, prediction);
+  prediction.measured = read.measured();
+  prediction.unit = read.is_time ? "us" : "GB/s";
+  prediction.value = read.is_time ? prediction.predicted.count() * 1e6
+                                  : read.bytes() / prediction.predicted.count() / 1e9;
   return prediction;
 }
 
+// A record of one direction, whole: constants of two cannot be told apart by their sum, nor those of
+// a dispatch from its prepare step's.
+std::optional<FitSample> sample(const MeasurementRecord& record, const std::string& calibration) {
+  auto outcome = read_exchange_record(*record.typed, calibration);
+  const auto* read = std::get_if<RecordedExchange>(&outcome);
+  if (!read || read->directions.size() != 1) return std::nullopt;
+  const RecordedDirection& direction = read->directions.front();
+  if (direction.extra < Seconds(0)) return std::nullopt;
+  const ExchangeProbe& probe = direction.probe;
+  FitSample made;
+  made.query = probe.query();
+  made.timing = probe.timing();
+  made.measured = read->measured();
+  made.predict = [probe, extra = direction.extra](const ExchangeTiming& timing) {
+    return probe.time(timing) + extra;
+  };
+  return made;
+}
+
 const Registered<RecordKind> registered{
-    "exchange", "dispatch and combine of an EP group", {predict}};
+    "exchange", "dispatch and combine of an EP group", {predict, sample}};
 
 }  // namespace
 }  // namespace moesim

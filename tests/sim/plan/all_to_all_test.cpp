@@ -56,7 +56,7 @@ double low_latency_time(const JsonNode& row,
                         bool within_node,
                         double busiest_link) {
   const ExchangeTiming timing =
-      exchange_timing({"deepep_low_latency", direction, within_node, "h800-sxm", ""});
+      exchange_timing({"deepep_low_latency", direction, within_node, "h800-sxm"});
   const double ranks = number(row, 0), copies = number(row, 3) * number(row, 4);
   ExchangeShape shape = deepseek_shape();
   shape.hidden = row.items()[2].as_int(1, 100000);
@@ -176,20 +176,18 @@ TEST_CASE("every algorithm has timing constants for both directions and reaches"
     for (const char* direction : {"dispatch", "combine"})
       for (const bool within_node : {true, false}) {
         CAPTURE(name);
-        const ExchangeTiming timing =
-            exchange_timing({name, direction, within_node, "h100-sxm", ""});
+        const ExchangeTiming timing = exchange_timing({name, direction, within_node, "h100-sxm"});
         CHECK(timing.protocol.fixed.count() > 0);
         CHECK(timing.protocol.fixed.count() < 1e-3);
         CHECK(timing.protocol.nic_efficiency > 0.1);
         CHECK_FALSE(timing.source.empty());
       }
-  CHECK_THROWS_AS(exchange_timing({"deepep_low_latncy", "dispatch", true, "h800-sxm", ""}),
-                  InputError);
+  CHECK_THROWS_AS(exchange_timing({"deepep_low_latncy", "dispatch", true, "h800-sxm"}), InputError);
 }
 
 TEST_CASE("exchange constants are calibrated on the accelerators they were measured on only") {
   const auto basis = [](const std::string& name, bool within_node, const std::string& accelerator) {
-    return exchange_timing({name, "combine", within_node, accelerator, ""}).basis;
+    return exchange_timing({name, "combine", within_node, accelerator}).basis;
   };
   CHECK(basis("deepep_low_latency", false, "h800-sxm") == Basis::calibrated);
   CHECK(basis("deepep_low_latency", false, "b200-sxm") == Basis::transferred);
