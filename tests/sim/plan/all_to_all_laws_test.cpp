@@ -19,8 +19,7 @@ Directions traffic_of(const std::string& name,
                       const StepWorld& world,
                       const std::shared_ptr<const RoutedCopies>& routed) {
   const AllToAllPart& part = Catalog<AllToAllPart>::instance().at(name, "all-to-all");
-  const KernelCosts costs(world.model, world.cluster.accelerator, world.plan.parallelism,
-                          world.plan.precision);
+  const RankCosts costs(world.model, world.cluster, world.plan.parallelism, world.plan.precision);
   const ExchangeShape shape =
       exchange_shape({world.model, world.cluster, world.plan, world.trace, costs}, world.batch);
   return {part.dispatch(shape, routed), part.combine(shape, routed)};
