@@ -59,7 +59,7 @@ const Setup& setup() {
 
 void build_whole_step(benchmark::State& state) {
   const Setup& s = setup();
-  const KernelCosts costs(s.model, s.cluster.accelerator, s.plan.parallelism, s.plan.precision);
+  const RankCosts costs(s.model, s.cluster, s.plan.parallelism, s.plan.precision);
   const StepInputs inputs{
       s.model, s.cluster, s.plan, s.trace, costs, false, static_cast<int>(state.range(0)),
       &s.paths};

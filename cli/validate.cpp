@@ -26,7 +26,7 @@ void write_all(const Validation& validation, const std::string& folder) {
 void add_validate(CLI::App& command) {
   const auto options = std::make_shared<ValidateOptions>();
   command.add_option("--records", options->records,
-                     "record file (JSON; docs/validation.md); default: the published ones");
+                     "record file (JSON; docs/records.md); default: the published ones");
   command.add_option("--calibration", options->calibration,
                      "constants that come first, a file of moesim calibrate");
   command.add_option("--out", options->out,

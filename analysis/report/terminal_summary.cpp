@@ -6,6 +6,7 @@
 #include "analysis/analysis.h"
 #include "analysis/compare/comparison.h"
 #include "analysis/metrics/metric_text.h"
+#include "analysis/report/fault_table.h"
 #include "analysis/report/text_table.h"
 #include "sim/core/units.h"
 
@@ -81,7 +82,7 @@ std::string terminal_summary(const StudyResult& study, bool colour) {
   std::string text;
   for (const std::string& line : wrapped(study.name, kWidth)) text += ink.bold(line) + "\n";
   text += paragraph(setting_text(study), "", "") + "\n";
-  text += plan_table(study) + "\n";
+  text += plan_table(study) + "\n" + fault_table(study);
   text += comparison_lines(study, ink);
   text += paragraph(weakest_basis_text(study), "", "");
   text += checks_text(study) + ".\n" + failed_checks(study, ink);

@@ -21,6 +21,7 @@ struct Accelerator {
   BytesPerSecond pcie;    // to the host, one direction
   int sms = 0;
   int gpus_per_node = 8;
+  bool operator==(const Accelerator&) const = default;
 };
 
 Accelerator load_accelerator(const std::string& name_or_path);  // InputError with the nearest name

@@ -162,10 +162,11 @@ ClusterSpec load_cluster_preset(const std::string& name_or_path) {
 }
 
 Cluster build_cluster(const ClusterSpec& spec) {
-  Cluster cluster{spec, load_accelerator(spec.accelerator), {}, {}};
+  Cluster cluster{spec, load_accelerator(spec.accelerator), {}, {}, {}};
   TopologyOptions& options = cluster.spec.options;
   if (options.nvlink == BytesPerSecond{}) options.nvlink = cluster.accelerator.nvlink;
   cluster.by_node = accelerators_by_node(spec.node_groups, cluster.accelerator, options);
+  cluster.slow = slow_by_rank(spec.node_groups, options.gpus_per_node);
   const TopologyPart& topology = Catalog<TopologyPart>::instance().at(spec.topology, "topology");
   cluster.fabric = topology(options);
   apply_link_health(cluster.fabric, spec.link_health);

@@ -31,11 +31,13 @@ struct Cluster {
   ClusterSpec spec;
   Accelerator accelerator;  // of the nodes that no group says otherwise of
   Fabric fabric;
-  std::vector<Accelerator> by_node = {};  // of a heterogeneous cluster, slowed as its group says
+  std::vector<Accelerator> by_node = {};  // of a heterogeneous cluster
+  std::vector<double> slow = {};  // by rank: kernels take that many times as long; empty = 1
   int ranks() const { return fabric.ranks; }
   const Accelerator& accelerator_of(Rank rank) const {
     return by_node.empty() ? accelerator : by_node[static_cast<std::size_t>(fabric.node_of(rank))];
   }
+  double slow_of(Rank rank) const { return slow.empty() ? 1 : slow[index(rank)]; }
 };
 
 // InputError naming the option that the topology refuses.

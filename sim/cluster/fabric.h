@@ -78,6 +78,9 @@ struct Fabric {
   FabricGraph graph;
   std::vector<Link> links;
   Route route;
+  // By rank, whether the GPU passes on what is not its own: so it does for neighbours that have
+  // lost links (sim/cluster/detours.h). Empty = none does.
+  std::vector<char> passes_on = {};
 
   Vertex add_device(DeviceKind kind, std::string name);
   // A full-duplex cable between two devices: two links, one each way ("<name> out" from `a`,

@@ -1,6 +1,7 @@
 // Groups to nodes.
 #include "sim/cluster/node_group.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include "sim/io/json_reader.h"
@@ -18,10 +19,7 @@ BytesPerSecond read_rate(const JsonNode& group, const char* key) {
 
 Accelerator accelerator_of(const NodeGroup& group, const Accelerator& usual) {
   const bool other = !group.accelerator.empty() && group.accelerator != usual.name;
-  Accelerator accelerator = other ? load_accelerator(group.accelerator) : usual;
-  accelerator.memory_bandwidth = accelerator.memory_bandwidth / group.slow;
-  for (auto& peak : accelerator.peak) peak.second = peak.second / group.slow;
-  return accelerator;
+  return other ? load_accelerator(group.accelerator) : usual;
 }
 
 }  // namespace
@@ -50,6 +48,15 @@ std::vector<NodeGroup> read_node_groups(const JsonNode& node) {
 int nodes_of(const std::vector<NodeGroup>& groups) {
   return std::accumulate(groups.begin(), groups.end(), 0,
                          [](int sum, const NodeGroup& group) { return sum + group.nodes; });
+}
+
+std::vector<double> slow_by_rank(const std::vector<NodeGroup>& groups, int gpus_per_node) {
+  const auto same = [](const NodeGroup& group) { return group.slow == 1; };
+  if (std::all_of(groups.begin(), groups.end(), same)) return {};
+  std::vector<double> slow;
+  for (const NodeGroup& group : groups)
+    slow.insert(slow.end(), static_cast<std::size_t>(group.nodes * gpus_per_node), group.slow);
+  return slow;
 }
 
 std::vector<Accelerator> accelerators_by_node(const std::vector<NodeGroup>& groups,

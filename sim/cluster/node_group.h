@@ -24,9 +24,11 @@ struct NodeGroup {
 std::vector<NodeGroup> read_node_groups(const JsonNode& node);
 int nodes_of(const std::vector<NodeGroup>& groups);
 
-// The accelerator of every node; `usual` is the cluster's, as `usual_name` loads it. Peaks and
-// memory bandwidth are divided by `slow`. Fills options.by_node where a group's links differ from
-// the cluster's. InputError unless the groups together have options.nodes nodes.
+// `slow` of every rank; empty where it is 1 everywhere.
+std::vector<double> slow_by_rank(const std::vector<NodeGroup>& groups, int gpus_per_node);
+
+// The accelerator of every node; `usual` is the cluster's. Fills options.by_node where a group's
+// links differ from the cluster's. InputError unless the groups together have options.nodes nodes.
 std::vector<Accelerator> accelerators_by_node(const std::vector<NodeGroup>& groups,
                                               const Accelerator& usual,
                                               TopologyOptions& options);

@@ -28,6 +28,10 @@ std::vector<WorkingSet> largest_sets(const MoeModel& model,
   return sets;
 }
 
+const GpuMemory& gpu_of(const std::vector<GpuMemory>& gpus, int rank) {
+  return gpus.size() == 1 ? gpus[0] : gpus.at(static_cast<std::size_t>(rank));
+}
+
 MemoryKind first_over(const RankMemory& rank, Bytes capacity) {
   Bytes filled;
   for (std::size_t kind = 0; kind < rank.by_kind.size(); ++kind) {
@@ -52,13 +56,22 @@ Bytes RankMemory::total() const {
   return sum;
 }
 
+std::vector<GpuMemory> gpu_memories(const Cluster& cluster) {
+  if (cluster.by_node.empty()) return {{cluster.accelerator.name, cluster.accelerator.memory}};
+  std::vector<GpuMemory> gpus;
+  for (int rank = 0; rank < cluster.ranks(); ++rank) {
+    const Accelerator& gpu = cluster.accelerator_of(Rank{rank});
+    gpus.push_back({gpu.name, gpu.memory});
+  }
+  return gpus;
+}
+
 MemoryLedger build_ledger(const MoeModel& model,
-                          const Accelerator& accelerator,
+                          const std::vector<GpuMemory>& gpus,
                           const ShardingPlan& plan,
                           const std::vector<Batch>& batches,
                           Bytes exchange_buffers) {
   MemoryLedger ledger;
-  ledger.capacity = accelerator.memory;
   const std::vector<SlotCount> slots = count_slots(model, plan);
   const std::vector<WorkingSet> sets = largest_sets(model, plan, batches);
   const Bytes expert = expert_bytes(model, plan);
@@ -68,25 +81,36 @@ MemoryLedger build_ledger(const MoeModel& model,
   of(common, MemoryKind::shared_experts) = shared_expert_bytes(model, plan);
   of(common, MemoryKind::exchange_buffers) = exchange_buffers;
   of(common, MemoryKind::runtime) = runtime_bytes();
+  bool first = true;
   for (int rank = 0; rank < plan.parallelism.ranks; ++rank) {
-    const auto slot = slots[static_cast<std::size_t>(rank % plan.parallelism.expert)];
+    if (plan.is_lost(Rank{rank})) {
+      ledger.ranks.push_back({std::vector<Bytes>(kMemoryKinds)});
+      continue;
+    }
+    const auto slot = slots[static_cast<std::size_t>(rank)];
     const auto& set = sets[static_cast<std::size_t>(rank / plan.parallelism.tensor)];
     RankMemory memory = common;
     of(memory, MemoryKind::routed_experts) = static_cast<double>(slot.first) * expert;
     of(memory, MemoryKind::redundant_experts) = static_cast<double>(slot.redundant) * expert;
     of(memory, MemoryKind::kv_cache) = set.kv_cache;
     of(memory, MemoryKind::activations) = set.activations;
-    if (rank == 0 ||
-        memory.total() > ledger.ranks[static_cast<std::size_t>(ledger.worst_rank)].total()) {
+    const Bytes capacity = gpu_of(gpus, rank).capacity, headroom = capacity - memory.total();
+    if (first || headroom < ledger.headroom) {
+      first = false;
       ledger.worst_rank = rank;
+      ledger.headroom = headroom;
+      ledger.capacity = capacity;
     }
     ledger.ranks.push_back(std::move(memory));
   }
   const RankMemory& worst = ledger.ranks.at(static_cast<std::size_t>(ledger.worst_rank));
-  ledger.headroom = ledger.capacity - worst.total();
   ledger.fits = ledger.headroom >= Bytes(0);
   ledger.breaking = first_over(worst, ledger.capacity);
-  ledger.verdict = describe(ledger, {model, plan, batches});
+  const auto other = [&](const GpuMemory& gpu) { return gpu.accelerator != gpus[0].accelerator; };
+  const bool unlike = std::any_of(gpus.begin(), gpus.end(), other);
+  ledger.verdict = describe(
+      ledger,
+      {model, plan, batches, unlike ? gpu_of(gpus, ledger.worst_rank).accelerator : std::string()});
   return ledger;
 }
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "sim/cluster/accelerator.h"
+#include "sim/cluster/cluster.h"
 #include "sim/core/units.h"
 #include "sim/model/moe_model.h"
 #include "sim/plan/batch.h"
@@ -32,7 +32,7 @@ struct RankMemory {
 };
 
 struct MemoryLedger {
-  Bytes capacity;  // of one accelerator
+  Bytes capacity;  // of the worst rank's accelerator
   std::vector<RankMemory> ranks;
   bool fits = true;
   int worst_rank = 0;     // least headroom
@@ -42,9 +42,16 @@ struct MemoryLedger {
                         // with numbers
 };
 
+struct GpuMemory {
+  std::string accelerator;
+  Bytes capacity;
+};
+std::vector<GpuMemory> gpu_memories(const Cluster& cluster);  // by rank; one where all are alike
+
+// gpus: by rank, or one that stands for all. A lost rank holds nothing and is never the worst.
 // batches: the ledger takes each rank's largest KV cache and activations over all of them.
 MemoryLedger build_ledger(const MoeModel& model,
-                          const Accelerator& accelerator,
+                          const std::vector<GpuMemory>& gpus,
                           const ShardingPlan& plan,
                           const std::vector<Batch>& batches,
                           Bytes exchange_buffers);

@@ -16,7 +16,7 @@ Bytes dense_weight_bytes(const MoeModel& model, const ShardingPlan& plan);
 Bytes shared_expert_bytes(const MoeModel& model, const ShardingPlan& plan);
 Bytes expert_bytes(const MoeModel& model, const ShardingPlan& plan);  // one expert, one layer
 
-// Slots a rank of an EP group holds over all MoE layers of the model: the first replica of each
+// Slots each rank of the pool holds over all MoE layers of the model: the first replica of each
 // expert, and replicas beyond the first.
 struct SlotCount {
   std::int64_t first = 0, redundant = 0;
@@ -39,6 +39,7 @@ struct VerdictInputs {
   const MoeModel& model;
   const ShardingPlan& plan;
   const std::vector<Batch>& batches;
+  std::string accelerator = {};  // of the fullest rank, where GPUs differ
 };
 std::string describe(const MemoryLedger& ledger, const VerdictInputs& inputs);
 

@@ -19,13 +19,18 @@ const RankMemory& fullest(const MemoryLedger& ledger) {
   return ledger.ranks[static_cast<std::size_t>(ledger.worst_rank)];
 }
 
+std::string rank_name(const MemoryLedger& ledger, const VerdictInputs& inputs) {
+  return fmt::format("rank {}{}", ledger.worst_rank,
+                     inputs.accelerator.empty() ? "" : " (" + inputs.accelerator + ")");
+}
+
 std::string fitting_sentence(const MemoryLedger& ledger, const VerdictInputs& inputs) {
   const double element = inputs.plan.precision.kv_cache == WeightFormat::fp8 ? 1 : 2;
   const int tensor = inputs.plan.parallelism.tensor;
   const double token = kv_bytes_per_token(inputs.model, tensor, element).value,
                state = state_bytes_per_request(inputs.model, tensor, element).value;
-  std::string sentence = fmt::format("fits: rank {} is the fullest with {} of {}, {} free",
-                                     ledger.worst_rank, to_text(fullest(ledger).total()),
+  std::string sentence = fmt::format("fits: {} is the fullest with {} of {}, {} free",
+                                     rank_name(ledger, inputs), to_text(fullest(ledger).total()),
                                      to_text(ledger.capacity), to_text(ledger.headroom));
   // A model of recurrent layers alone keeps nothing a token.
   if (token > 0) {
@@ -108,8 +113,8 @@ std::string describe(const MemoryLedger& ledger, const VerdictInputs& inputs) {
   }
   const RankMemory& rank = fullest(ledger);
   const std::string what = fmt::format(
-      "does not fit: rank {} needs {} of {}, {} too much; with {} ({}) it passes the capacity",
-      ledger.worst_rank, to_text(rank.total()), to_text(ledger.capacity),
+      "does not fit: {} needs {} of {}, {} too much; with {} ({}) it passes the capacity",
+      rank_name(ledger, inputs), to_text(rank.total()), to_text(ledger.capacity),
       to_text(Bytes(-ledger.headroom.value)), to_text(ledger.breaking),
       to_text(of(rank, ledger.breaking)));
   if (alternatives.empty()) {

@@ -1,6 +1,8 @@
 // Bytes of weights on a rank: what tensor parallelism splits, what every rank repeats, and the
 // experts its slots hold.
+#include <algorithm>
 #include <set>
+#include <span>
 
 #include "sim/core/error.h"
 #include "sim/io/files.h"
@@ -16,6 +18,17 @@ std::int64_t share(std::int64_t whole, int ranks) { return (whole + ranks - 1) /
 double plain_bytes(const ShardingPlan& plan) {
   return bytes_per_weight(plan.precision.dense == WeightFormat::f32 ? WeightFormat::f32
                                                                     : WeightFormat::bf16);
+}
+
+// Adds the slots of one layer's placement, which stands for `layers` model layers.
+void count_layer(const Placement& placement, std::int64_t layers, std::span<SlotCount> by_rank) {
+  std::set<LogicalExpert> seen;
+  for (std::size_t slot = 0; slot < placement.replica_of.size(); ++slot) {
+    if (placement.replica_of[slot] == kNoExpert) continue;
+    SlotCount& rank = by_rank[index(placement.rank_of[slot])];
+    const bool first = seen.insert(placement.replica_of[slot]).second;
+    (first ? rank.first : rank.redundant) += layers;
+  }
 }
 
 }  // namespace
@@ -52,19 +65,16 @@ Bytes expert_bytes(const MoeModel& model, const ShardingPlan& plan) {
 
 std::vector<SlotCount> count_slots(const MoeModel& model, const ShardingPlan& plan) {
   if (plan.placement.empty()) throw CheckError("the memory ledger needs a plan with a placement");
-  std::vector<SlotCount> count(static_cast<std::size_t>(plan.parallelism.expert));
-  const std::size_t moe_layers = model.moe_layers().size();
-  for (std::size_t i = 0; i < plan.placement.size(); ++i) {
-    // Model MoE layer j uses placement j % size, so placement i stands for this many layers.
-    const auto repeats = static_cast<std::int64_t>((moe_layers + plan.placement.size() - 1 - i) /
-                                                   plan.placement.size());
-    std::set<LogicalExpert> seen;
-    const Placement& placement = plan.placement[i];
-    for (std::size_t slot = 0; slot < placement.replica_of.size(); ++slot) {
-      SlotCount& rank = count.at(index(placement.rank_of[slot]));
-      const bool first = seen.insert(placement.replica_of[slot]).second;
-      (first ? rank.first : rank.redundant) += repeats;
+  std::vector<SlotCount> count(static_cast<std::size_t>(plan.parallelism.ranks));
+  const auto ranks = static_cast<std::size_t>(plan.parallelism.expert);
+  for (std::size_t first = 0; first < count.size(); first += ranks) {
+    if (first > 0 && plan.group_placement.empty()) {  // as the group before
+      std::copy_n(&count[first - ranks], ranks, &count[first]);
+      continue;
     }
+    for (std::size_t i = 0; i < plan.placement.size(); ++i)
+      count_layer(plan.placement_of(i, first / ranks), layers_replaying(model, plan, i),
+                  std::span(count).subspan(first, ranks));
   }
   return count;
 }

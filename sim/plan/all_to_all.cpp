@@ -33,6 +33,20 @@ double row_bytes(std::int64_t hidden, PayloadFormat format) {
   return 0;
 }
 
+void check_shape(const AllToAllPart& part, const ExchangeShape& shape) {
+  const auto nobody = std::make_shared<const RoutedCopies>();
+  part.dispatch(shape, nobody);
+  part.combine(shape, nobody);
+}
+
+void check_exchanges(const ShardingPlan& plan, int ranks_per_node) {
+  ExchangeShape shape;
+  shape.ranks = plan.parallelism.expert;
+  shape.ranks_per_node = ranks_per_node;
+  for (const std::string& name : {plan.dispatch, plan.combine})
+    check_shape(Catalog<AllToAllPart>::instance().at(name, "all-to-all"), shape);
+}
+
 Leg leg_of(const std::shared_ptr<const RoutedCopies>& routed,
            const RowCounts& rows,
            double row_bytes,

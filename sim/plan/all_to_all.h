@@ -113,6 +113,13 @@ Leg leg_of(const std::shared_ptr<const RoutedCopies>& routed,
            double row_bytes,
            bool transposed = false);
 
+// InputError where the algorithm does not take exchanges of this shape: it says so when asked for
+// the traffic of nobody.
+void check_shape(const AllToAllPart& part, const ExchangeShape& shape);
+
+// The same for both algorithms of a plan; ranks_per_node are those of an NVLink domain.
+void check_exchanges(const ShardingPlan& plan, int ranks_per_node);
+
 // Which constants: of `algorithm` ("deepep_low_latency"; direction "dispatch" or "combine") or of
 // "nccl_tensor_parallel" (direction "reduce_scatter" or "all_gather"), for exchanges that stay in
 // one node or cross nodes.

@@ -1,5 +1,6 @@
 // One forward step as tasks in the order every rank runs them.
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -46,13 +47,11 @@ class StepBuilder {
   }
 
   StepGraph build(std::vector<MoeLayerWork> works) {
-    const KernelCosts& costs = inputs_.costs;
-    add(of_groups(TaskKind::embedding, [&](std::size_t group) {
+    add(of_groups(TaskKind::embedding, [&](const KernelCosts& costs, std::size_t group) {
       return costs.embedding(static_cast<std::int64_t>(batch_.rows[group].size()));
     }));
-    router_ = of_ranks(TaskKind::router, [&](std::int64_t tokens) { return costs.router(tokens); });
-    shared_ = of_ranks(TaskKind::shared_expert,
-                       [&](std::int64_t tokens) { return costs.shared_expert(tokens); });
+    router_ = of_ranks(TaskKind::router, &KernelCosts::router);
+    shared_ = of_ranks(TaskKind::shared_expert, &KernelCosts::shared_expert);
     const std::size_t moe_layers = inputs_.model.moe_layers().size();
     std::size_t moe_layer = 0;
     for (std::size_t layer = 0; layer < inputs_.model.layers.size(); ++layer) {
@@ -60,8 +59,9 @@ class StepBuilder {
       const LayerShape& shape = inputs_.model.layers[layer];
       if (shape.attention.kind != AttentionKind::none) add_attention(layer);
       if (shape.dense_width > 0) {
-        add(of_ranks(TaskKind::dense_ffn,
-                     [&](std::int64_t tokens) { return costs.dense_ffn(layer, tokens); }));
+        add(of_ranks(TaskKind::dense_ffn, [&](const KernelCosts& costs, std::int64_t tokens) {
+          return costs.dense_ffn(layer, tokens);
+        }));
       }
       if (shape.ffn == FfnKind::moe) {
         add_moe(works[moe_layer % works.size()], moe_layer + works.size() >= moe_layers);
@@ -93,37 +93,37 @@ class StepBuilder {
     for (Exchange& stage : stages) add_exchange(kind, std::move(stage));
   }
 
-  // The same time on all ranks of a DP rank's tensor-parallel group.
-  template <class Cost>
-  Task of_groups(TaskKind kind, const Cost& cost_of) const {
+  // A kernel that works on an amount of work of each rank: cost_of(costs of the rank's kind of
+  // GPU, amount). Equal amounts are costed once a kind.
+  template <class Work, class Cost>
+  Task of_work(TaskKind kind, const std::vector<Work>& by_rank, const Cost& cost_of) const {
     Task task;
     task.kind = kind;
     task.basis = Basis::exact;
-    for (std::size_t group = 0; group < batch_.rows.size(); ++group) {
-      const KernelCost cost = cost_of(group);
-      task.by_rank.insert(task.by_rank.end(),
-                          static_cast<std::size_t>(inputs_.plan.parallelism.tensor), cost.time);
-      task.basis = weaker(task.basis, cost.basis);
+    std::map<std::pair<std::size_t, Work>, KernelCost> known;
+    for (std::size_t rank = 0; rank < by_rank.size(); ++rank) {
+      const std::size_t gpu = inputs_.costs.kind_of(id_of<Rank>(rank));
+      const auto [found, fresh] = known.try_emplace({gpu, by_rank[rank]});
+      if (fresh) found->second = std::invoke(cost_of, inputs_.costs.of_kind(gpu), by_rank[rank]);
+      task.by_rank.push_back(inputs_.costs.slow_of(id_of<Rank>(rank)) * found->second.time);
+      task.basis = weaker(task.basis, found->second.basis);
     }
     return task;
   }
 
-  // A kernel that works on the tokens dealt to each rank; equal counts are costed once.
+  // All ranks of a DP rank's tensor-parallel group do the same.
+  template <class Cost>
+  Task of_groups(TaskKind kind, const Cost& cost_of) const {
+    std::vector<std::size_t> groups(static_cast<std::size_t>(graph_.ranks));
+    for (std::size_t rank = 0; rank < groups.size(); ++rank)
+      groups[rank] = rank / static_cast<std::size_t>(inputs_.plan.parallelism.tensor);
+    return of_work(kind, groups, cost_of);
+  }
+
+  // Each rank works on the tokens dealt to it.
   template <class Cost>
   Task of_ranks(TaskKind kind, const Cost& cost_of) const {
-    Task task;
-    task.kind = kind;
-    task.basis = Basis::exact;
-    std::map<std::int64_t, KernelCost> known;
-    for (const std::uint32_t tokens : tensor_.tokens_of_rank()) {
-      const auto found = known.find(tokens);
-      const KernelCost cost = found != known.end()
-                                  ? found->second
-                                  : known.emplace(tokens, cost_of(tokens)).first->second;
-      task.by_rank.push_back(cost.time);
-      task.basis = weaker(task.basis, cost.basis);
-    }
-    return task;
+    return of_work(kind, tensor_.tokens_of_rank(), cost_of);
   }
 
   void add_attention(std::size_t layer) {
@@ -131,9 +131,10 @@ class StepBuilder {
     const auto same = [&](const auto& known) { return known.first == shape; };
     auto found = std::find_if(attention_.begin(), attention_.end(), same);
     if (found == attention_.end()) {
-      attention_.emplace_back(shape, of_groups(TaskKind::attention, [&](std::size_t group) {
-                                return inputs_.costs.attention(layer, batch_.by_rank[group]);
-                              }));
+      attention_.emplace_back(
+          shape, of_groups(TaskKind::attention, [&](const KernelCosts& costs, std::size_t group) {
+            return costs.attention(layer, batch_.by_rank[group]);
+          }));
       found = attention_.end() - 1;
     }
     add(found->second);
@@ -160,11 +161,11 @@ class StepBuilder {
 
   // The head's columns are split over the tensor-parallel group: every rank sees all its outputs.
   void add_head() {
-    add(of_groups(TaskKind::head, [&](std::size_t group) {
+    add(of_groups(TaskKind::head, [&](const KernelCosts& costs, std::size_t group) {
       std::int64_t outputs = 0;
       for (const BatchEntry& entry : batch_.by_rank[group])
         outputs += entry.phase == Phase::prefill ? 1 : entry.new_tokens;
-      return inputs_.costs.head(outputs);
+      return costs.head(outputs);
     }));
   }
 

@@ -72,6 +72,11 @@ void check_expert(const ShardingPlan& plan, std::int64_t experts) {
 
 }  // namespace
 
+std::int64_t layers_replaying(const MoeModel& model, const ShardingPlan& plan, std::size_t layer) {
+  const std::size_t size = plan.placement.size();
+  return static_cast<std::int64_t>((model.moe_layers().size() + size - 1 - layer) / size);
+}
+
 void check_plan(const ShardingPlan& plan, const MoeModel& model) {
   if (plan.parallelism.ranks < 1)
     refuse("cluster.nodes", fmt::format("a plan needs ranks, not {}", plan.parallelism.ranks));

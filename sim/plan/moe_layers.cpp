@@ -6,6 +6,8 @@
 #include <future>
 #include <utility>
 
+#include "sim/plan/weakest_timing.h"
+
 namespace moesim {
 namespace {
 
@@ -42,8 +44,7 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
     chosen.shape = exchange_shape(inputs, batch, *chosen.part);
     chosen.inputs.algorithm = name;
     chosen.inputs.timing =
-        exchange_timing({name, direction, within_node, inputs.cluster.accelerator.name,
-                         inputs.cluster.spec.cpu_proxy, inputs.cluster.spec.calibration});
+        weakest_timing({name, direction, within_node}, inputs.cluster, plan.parallelism.ranks);
     chosen.inputs.experts = chosen.shape.physical_experts;
     if (chosen.shape.sms > 0) chosen.inputs.sms = chosen.shape.sms;
     chosen.inputs.peers = chosen.shape.ranks - 1;
@@ -73,25 +74,26 @@ std::vector<Exchange> exchanges_of(const FabricPaths& paths,
 }
 
 // Loads by logical expert and by rank, and the time of each rank's experts.
-void cost_experts(const StepInputs& inputs,
-                  const Placement& placement,
-                  const RoutedCopies& copies,
-                  MoeLayerWork& work) {
+void cost_experts(const StepInputs& inputs, const RoutedCopies& copies, MoeLayerWork& work) {
   const auto ranks = static_cast<std::size_t>(copies.ranks);
-  const std::size_t slots = placement.replica_of.size();
+  const auto layer = static_cast<std::size_t>(work.load.trace_layer);
+  const std::size_t slots = inputs.plan.placement_of(layer, 0).replica_of.size();
   const std::size_t local = copies.per_physical_expert.size() / ranks;
   work.load.by_expert.assign(static_cast<std::size_t>(inputs.trace.header.experts), 0);
   work.load.by_rank.assign(ranks, 0);
   work.basis = Basis::exact;
   for (std::size_t slot = 0; slot < copies.per_physical_expert.size(); ++slot) {
+    if (copies.per_physical_expert[slot] == 0) continue;
+    const Placement& placement = inputs.plan.placement_of(layer, slot / slots);
     work.load.by_expert[index(placement.replica_of[slot % slots])] +=
         copies.per_physical_expert[slot];
     work.load.by_rank[slot / local] += copies.per_physical_expert[slot];
   }
   for (std::size_t rank = 0; rank < ranks; ++rank) {
+    const KernelCosts& costs = inputs.costs.of_kind(inputs.costs.kind_of(id_of<Rank>(rank)));
     const KernelCost cost =
-        inputs.costs.expert_ffn(std::span(copies.per_physical_expert).subspan(rank * local, local));
-    work.expert_ffn.push_back(cost.time);
+        costs.expert_ffn(std::span(copies.per_physical_expert).subspan(rank * local, local));
+    work.expert_ffn.push_back(inputs.costs.slow_of(id_of<Rank>(rank)) * cost.time);
     work.basis = weaker(work.basis, cost.basis);
   }
 }
@@ -147,7 +149,7 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
         work.routed_choices = routed[i];
         work.dispatch = exchanges_of(paths, exchanges.dispatch, pass[i]);
         work.combine = exchanges_of(paths, exchanges.combine, pass[i]);
-        cost_experts(inputs, inputs.plan.placement[first + i], *pass[i], work);
+        cost_experts(inputs, *pass[i], work);
       }
     }
   };

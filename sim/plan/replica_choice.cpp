@@ -16,7 +16,8 @@ ReplicaChooser::ReplicaChooser(const Placement& placement,
       candidates_(experts),
       all_slots_(placement.replica_of.size()),
       first_slot_(experts + 1) {
-  for (const LogicalExpert expert : placement.replica_of) ++first_slot_.at(index(expert) + 1);
+  for (const LogicalExpert expert : placement.replica_of)
+    if (expert != kNoExpert) ++first_slot_.at(index(expert) + 1);
   for (std::size_t e = 0; e < experts; ++e) {
     const std::uint32_t replicas = first_slot_[e + 1];
     if (replicas == 0)
@@ -26,8 +27,10 @@ ReplicaChooser::ReplicaChooser(const Placement& placement,
     candidates_[e] = {first_slot_[e], replicas, 0};
   }
   std::vector<std::uint32_t> next(first_slot_.begin(), first_slot_.end() - 1);
-  for (std::size_t slot = 0; slot < placement.replica_of.size(); ++slot)
-    all_slots_[next[index(placement.replica_of[slot])]++] = static_cast<std::uint32_t>(slot);
+  for (std::size_t slot = 0; slot < placement.replica_of.size(); ++slot) {
+    const LogicalExpert expert = placement.replica_of[slot];
+    if (expert != kNoExpert) all_slots_[next[index(expert)]++] = static_cast<std::uint32_t>(slot);
+  }
   slots_ = all_slots_;
 }
 

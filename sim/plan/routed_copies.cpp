@@ -9,27 +9,34 @@
 namespace moesim {
 namespace {
 
-// One MoE layer while its copies are counted, source after source.
-struct LayerCounter {
+struct GroupExperts {
   ReplicaChooser chooser;
   const Placement& placement;
+};
+
+// One MoE layer while its copies are counted, source after source.
+struct LayerCounter {
+  std::vector<GroupExperts> groups;  // by EP group, or one for all
   RoutedCopies& copies;
   std::vector<std::uint32_t> by_expert;  // of the current source; the last counts all other ids
   std::vector<std::uint32_t> to_rank;    // of the current source, by rank of the pool
 
+  GroupExperts& of(std::size_t group) { return groups[groups.size() == 1 ? 0 : group]; }
   void add(std::uint16_t expert) {
     ++by_expert[std::min<std::size_t>(expert, by_expert.size() - 1)];
   }
   void deal(std::size_t source, std::size_t ranks_per_group) {
     const std::size_t group = source / ranks_per_group, first = group * ranks_per_group;
+    auto& [chooser, placement] = of(group);
     std::uint32_t* to_slot = &copies.per_physical_expert[group * placement.rank_of.size()];
     chooser.start(source, first);
     for (std::size_t expert = 0; expert + 1 < by_expert.size(); ++expert) {
       if (by_expert[expert] == 0) continue;
-      chooser.deal(expert, by_expert[expert], [&](std::uint32_t slot, std::uint32_t count) {
-        to_slot[slot] += count;
-        to_rank[first + index(placement.rank_of[slot])] += count;
-      });
+      chooser.deal(expert, by_expert[expert],
+                   [&, &rank_of = placement.rank_of](std::uint32_t slot, std::uint32_t count) {
+                     to_slot[slot] += count;
+                     to_rank[first + index(rank_of[slot])] += count;
+                   });
     }
     std::fill(by_expert.begin(), by_expert.end(), 0);
     copies.copies.add_source(to_rank);
@@ -52,19 +59,26 @@ std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
   std::vector<LayerCounter> counters;
   counters.reserve(copies.size());
   for (std::size_t i = 0; i < copies.size(); ++i) {
-    const Placement& placement = plan.placement.at(first_layer + i);
+    const std::size_t slots = plan.placement_of(first_layer + i, 0).rank_of.size();
     RoutedCopies& layer = *copies[i];
     layer.ranks = plan.parallelism.ranks;
     layer.copies.clear();
     layer.rank_tokens.clear();
     layer.node_tokens.clear();
     layer.tokens.clear();
-    layer.per_physical_expert.assign(
-        placement.rank_of.size() * static_cast<std::size_t>(plan.parallelism.ep_groups()), 0);
+    layer.per_physical_expert.assign(slots * static_cast<std::size_t>(plan.parallelism.ep_groups()),
+                                     0);
+    std::vector<GroupExperts> groups;
+    for (std::size_t group = 0; group < std::max<std::size_t>(plan.group_placement.size(), 1);
+         ++group) {
+      const Placement& placement = plan.placement_of(first_layer + i, group);
+      groups.push_back(
+          {ReplicaChooser(placement, static_cast<std::size_t>(inputs.trace.header.experts),
+                          plan.replica_choice, inputs.ranks_per_node),
+           placement});
+    }
     counters.push_back(
-        {ReplicaChooser(placement, static_cast<std::size_t>(inputs.trace.header.experts),
-                        plan.replica_choice, inputs.ranks_per_node),
-         placement, layer,
+        {std::move(groups), layer,
          std::vector<std::uint32_t>(static_cast<std::size_t>(inputs.trace.header.experts) + 1),
          std::vector<std::uint32_t>(ranks)});
   }
@@ -108,9 +122,10 @@ class TokenCounter {
         to_rank_(ranks),
         to_node_((ranks + ranks_per_node - 1) / ranks_per_node) {}
 
-  void start(std::size_t source, std::size_t first_rank) {
+  void start(std::size_t source, std::size_t group, std::size_t first_rank) {
     first_rank_ = first_rank;
-    counter_.chooser.start(source, first_rank);
+    experts_ = &counter_.of(group);
+    experts_->chooser.start(source, first_rank);
   }
   void add(std::span<const std::uint16_t> choices) {
     ranks_.clear();
@@ -118,7 +133,7 @@ class TokenCounter {
     for (const std::uint16_t expert : choices) {
       if (expert + 1U >= counter_.by_expert.size()) continue;
       const std::size_t rank =
-          first_rank_ + index(counter_.placement.rank_of[counter_.chooser.next(expert)]);
+          first_rank_ + index(experts_->placement.rank_of[experts_->chooser.next(expert)]);
       if (note(ranks_, rank)) ++to_rank_[rank];
       if (note(nodes_, rank / ranks_per_node_)) ++to_node_[rank / ranks_per_node_];
     }
@@ -137,6 +152,7 @@ class TokenCounter {
   }
 
   LayerCounter& counter_;
+  GroupExperts* experts_ = nullptr;  // of the current source's EP group
   std::size_t ranks_per_node_, first_rank_ = 0;
   std::vector<std::uint32_t> to_rank_, to_node_;  // of the current source
   std::vector<std::size_t> ranks_, nodes_;        // of the current token
@@ -152,7 +168,8 @@ void count_tokens(const RoutingInputs& inputs,
     TokenCounter counter(counters[layer], ranks, inputs.ranks_per_node);
     for (std::size_t source = 0; source < ranks; ++source) {
       const std::vector<std::uint32_t>& rows = inputs.batch.rows[source / tensor];
-      counter.start(source, source / ranks_per_group * ranks_per_group);
+      const std::size_t ep_group = source / ranks_per_group;
+      counter.start(source, ep_group, ep_group * ranks_per_group);
       for (std::size_t token = source % tensor; token < rows.size(); token += tensor)
         counter.add(inputs.trace.choice(rows[token], first_layer + layer));
       counter.finish();

@@ -2,6 +2,7 @@
 // tokens.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -40,8 +41,12 @@ enum class ReplicaChoice {
   nearest
 };  // copies dealt evenly over replicas; or same rank, same node, then even
 
+// A slot that holds no expert, beside those that a lost rank's experts were moved to.
+inline constexpr LogicalExpert kNoExpert{-1};
+
 // One MoE layer of one EP group: physical expert p (slot) holds logical expert replica_of[p] on
 // rank rank_of[p], rank_of ascending, ranks numbered within the EP group, slots / ranks slots each.
+// Some slots may be kNoExpert.
 struct Placement {
   std::vector<LogicalExpert> replica_of;
   std::vector<Rank> rank_of;
@@ -51,7 +56,11 @@ struct ShardingPlan {
   Parallelism parallelism;
   int redundant_experts = 0;  // slots beyond the logical experts, per MoE layer and EP group
   std::string placement_strategy = "contiguous";
-  std::vector<Placement> placement;  // by trace MoE layer
+  std::vector<Placement> placement;  // by trace MoE layer, of every EP group
+  // By EP group, then trace MoE layer, where a lost rank has made them differ; all placements of a
+  // layer have as many slots. Empty = `placement` everywhere.
+  std::vector<std::vector<Placement>> group_placement = {};
+  std::vector<Rank> lost = {};  // ranks that hold no experts and take no requests any more
   ReplicaChoice replica_choice = ReplicaChoice::even;
   std::string dispatch = "deepep_low_latency", combine = "deepep_low_latency";
   std::string overlap = "none";
@@ -59,7 +68,16 @@ struct ShardingPlan {
       0;  // buffers are allocated for this many; 0 = the batch's largest, rounded up to 128
   int exchange_sms = 0;  // held by dispatch and combine kernels; 0 = the algorithm's default
   Precision precision;
+
+  const Placement& placement_of(std::size_t layer, std::size_t group) const {
+    return group_placement.empty() ? placement.at(layer) : group_placement.at(group).at(layer);
+  }
+  bool is_lost(Rank rank) const { return std::find(lost.begin(), lost.end(), rank) != lost.end(); }
 };
+
+// Model MoE layers that replay trace MoE layer `layer`: layer j replays j modulo the placement's
+// size.
+std::int64_t layers_replaying(const MoeModel& model, const ShardingPlan& plan, std::size_t layer);
 
 // Throws InputError (key in the message) unless: tensor divides ranks; expert divides ranks; slots
 // = experts + redundant divide by expert (names the nearest EP sizes that do); redundant <= experts

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "sim/cluster/cluster.h"
-#include "sim/cost/kernel_costs.h"
+#include "sim/cost/rank_costs.h"
 #include "sim/plan/all_to_all.h"
 #include "sim/plan/batch.h"
 #include "sim/plan/sharding_plan.h"
@@ -96,7 +96,7 @@ struct StepInputs {
   const Cluster& cluster;
   const ShardingPlan& plan;
   const RoutingTrace& trace;
-  const KernelCosts& costs;
+  const RankCosts& costs;
   bool keep_flows = false;
   int threads = 2;
   const FabricPaths* paths = nullptr;  // of cluster.fabric, for many steps; null = made here

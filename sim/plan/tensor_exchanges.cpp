@@ -1,6 +1,8 @@
 // Tensor-parallel exchanges as token copies between the ranks of each group.
 #include "sim/plan/tensor_exchanges.h"
 
+#include "sim/plan/weakest_timing.h"
+
 namespace moesim {
 namespace {
 
@@ -36,9 +38,8 @@ TensorExchanges::TensorExchanges(const StepInputs& inputs,
     wanted.traffic.legs = {{std::make_shared<RowCounts>(group_rows(tokens_, tensor, gather)),
                             row_bytes(inputs.model.hidden, PayloadFormat::bf16)}};
     wanted.traffic.messages_per_peer = 1;
-    wanted.timing = exchange_timing({"nccl_tensor_parallel", direction, within_node,
-                                     inputs.cluster.accelerator.name, inputs.cluster.spec.cpu_proxy,
-                                     inputs.cluster.spec.calibration});
+    wanted.timing = weakest_timing({"nccl_tensor_parallel", direction, within_node}, inputs.cluster,
+                                   inputs.plan.parallelism.ranks);
     wanted.peers = inputs.plan.parallelism.tensor - 1;
     wanted.keep_flows = inputs.keep_flows;
     return make_exchange(paths, inputs.plan.parallelism.ranks, wanted);

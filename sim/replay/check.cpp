@@ -31,6 +31,10 @@ struct Checked {
   const Exchange& exchange(std::size_t task) const {
     return graph.exchanges[static_cast<std::size_t>(graph.tasks[task].exchange)];
   }
+  // Whether the device is a GPU that passes on what is not its own.
+  bool passes_on(std::size_t device) const {
+    return device < fabric.passes_on.size() && fabric.passes_on[device] != 0;
+  }
   std::string name(std::size_t task) const {
     return fmt::format("task {} ({}, layer {})", task, to_text(graph.tasks[task].kind),
                        graph.tasks[task].layer);
@@ -79,7 +83,8 @@ bool check_copies_moved(const Checked& step, std::size_t task) {
   return true;
 }
 
-// A GPU's cables carry what it sends and receives; a switch passes on all it gets.
+// A GPU's cables carry what it sends and receives, and as much out as in of what it passes on; a
+// switch passes on all it gets.
 void check_devices(const Checked& step, std::size_t task) {
   const Exchange& exchange = step.exchange(task);
   std::vector<double> in(boost::num_vertices(step.fabric.graph)), out(in.size());
@@ -91,10 +96,11 @@ void check_devices(const Checked& step, std::size_t task) {
   const auto ranks = static_cast<std::size_t>(step.fabric.ranks);
   for (std::size_t device = 0; device < in.size(); ++device) {
     const bool sends = device < step.ranks();
+    const double own_in = sends ? exchange.received[device].value : 0;
+    const double passed = step.passes_on(device) ? std::max(in[device] - own_in, 0.0) : 0;
     const double expected_out =
-        device >= ranks ? in[device] : (sends ? exchange.sent[device].value : 0);
-    const double expected_in =
-        device >= ranks ? in[device] : (sends ? exchange.received[device].value : 0);
+        device >= ranks ? in[device] : (sends ? exchange.sent[device].value : 0) + passed;
+    const double expected_in = device >= ranks ? in[device] : own_in + passed;
     if (!equal(out[device], expected_out, scale) || !equal(in[device], expected_in, scale))
       broken(step.name(task),
              fmt::format("{}: links carry {} B out and {} B in, expected {} and {}",
@@ -158,8 +164,11 @@ void check_rates(const Checked& step, std::size_t task) {
   for (const Wire& wire : step.wires) {
     const Link& link = step.fabric.links[wire.link];
     Interval span = all;
-    if (wire.from < step.ranks()) span = groups[wire.from / static_cast<std::size_t>(size)];
-    if (wire.to < step.ranks()) {
+    // What is passed on belongs to no one rank's or group's exchange.
+    const bool shared = step.passes_on(wire.from) || step.passes_on(wire.to);
+    if (!shared && wire.from < step.ranks())
+      span = groups[wire.from / static_cast<std::size_t>(size)];
+    if (!shared && wire.to < step.ranks()) {
       span.start = groups[wire.to / static_cast<std::size_t>(size)].start;
       span.end = step.timeline.at(task, static_cast<int>(wire.to)).end;
     }

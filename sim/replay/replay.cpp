@@ -236,11 +236,14 @@ void Replay::send_flows(const Grouping& grouping, std::size_t turn, std::size_t 
   }
 }
 
-// Of the line rate of the links it takes: a path is over NVLink or over the scale-out network.
+// Of the line rate of the links it takes: those of the scale-out network decide, where a path goes
+// on over NVLink to a GPU whose NIC is lost.
 double Replay::reached_share(const Exchange& exchange, const Flow& flow) const {
   std::vector<LinkId> path;
   fabric_.route(flow.source, flow.destination, 0, path);
-  const bool nvlink = fabric_.links[index(path.front())].tier == LinkTier::nvlink;
+  const bool nvlink = std::all_of(path.begin(), path.end(), [&](LinkId link) {
+    return fabric_.links[index(link)].tier == LinkTier::nvlink;
+  });
   return nvlink ? exchange.nvlink_efficiency : exchange.nic_efficiency;
 }
 

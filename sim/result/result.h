@@ -53,6 +53,25 @@ struct LinkResult {  // the busiest links of the step
   double busy_share = 0;   // bytes / (bandwidth x time spent in exchanges)
 };
 
+struct PoolPace {  // of the steps that a pool finished between two faults
+  // 0: none, and the rest is 0 too, or of a step of the healthy pool made for comparison.
+  int steps = 0;
+  double step_time = 0;   // seconds, mean
+  double throughput = 0;  // new tokens of the whole pool a second
+};
+
+struct FaultResult {       // in the order in which they take effect
+  std::string fault;       // "nic_lost rank 3"
+  double at = 0;           // seconds since the first step began
+  int step = -1;           // finished steps before it took effect; -1 = the steps ended earlier
+  double lost = 0;         // seconds of a step that it interrupted
+  double recovery = 0;     // seconds the pool then stood still
+  double reloaded = 0;     // bytes of experts, from host memory
+  PoolPace before, after;  // up to the fault before and the one after; no tokens during recovery
+  double remaining = 0;    // throughput after / throughput without any fault
+  std::string memory;      // of the survivors of a lost rank: the ledger's verdict
+};
+
 struct CheckResult {
   std::string law;  // one sentence with counts
   bool passed = true;
@@ -81,6 +100,7 @@ struct PointResult {
   std::vector<int> expert_load_layers;  // layer ids of the rows
   MemoryResult memory;
   std::vector<LinkResult> links;  // falling utilisation, at most 32
+  std::vector<FaultResult> faults;
   std::vector<CheckResult> checks;
   std::vector<std::string> notes;  // stand-ins, assumptions, what is unproven on hardware
   std::vector<std::pair<std::string, std::string>>

@@ -80,6 +80,25 @@ void fields(auto& at, Like<LinkResult> auto& link) {
   at("busy_share", link.busy_share);
 }
 
+void fields(auto& at, Like<PoolPace> auto& pace) {
+  at("steps", pace.steps);
+  at("step_time", pace.step_time);
+  at("throughput", pace.throughput);
+}
+
+void fields(auto& at, Like<FaultResult> auto& fault) {
+  at("fault", fault.fault);
+  at("at", fault.at);
+  at("step", fault.step);
+  at("lost", fault.lost);
+  at("recovery", fault.recovery);
+  at("reloaded", fault.reloaded);
+  at("before", fault.before);
+  at("after", fault.after);
+  at("remaining", fault.remaining);
+  at("memory", fault.memory);
+}
+
 void fields(auto& at, Like<CheckResult> auto& check) {
   at("law", check.law);
   at("passed", check.passed);
@@ -111,6 +130,7 @@ void fields(auto& at, Like<PointResult> auto& point) {
   at("expert_load_layers", point.expert_load_layers);
   at("memory", point.memory);
   at("links", point.links);
+  at("faults", point.faults);
   at("checks", point.checks);
   at("notes", point.notes);
   at("inputs", point.inputs);
@@ -259,11 +279,10 @@ PointResult point_result_from_json(const json& value) {
 }
 
 json to_json(const StudyResult& study) {
-  json value = {{"schema_version", kResultSchemaVersion},
-                {"name", study.name},
-                {"file", study.file},
-                {"points", Writer::write(study.points, "points")}};
-  return value;
+  return json{{"schema_version", kResultSchemaVersion},
+              {"name", study.name},
+              {"file", study.file},
+              {"points", Writer::write(study.points, "points")}};
 }
 
 StudyResult study_result_from_json(const json& value) {

@@ -8,26 +8,15 @@
 #include "sim/io/files.h"
 #include "sim/plan/all_to_all.h"
 #include "sim/plan/placement.h"
+#include "sim/scenario/at_place.h"
+#include "sim/scenario/load_cluster.h"
+#include "sim/scenario/load_faults.h"
 #include "sim/scenario/load_synthetic.h"
 
 namespace moesim {
 namespace {
 
-// Paths and copies are kept for every pair of ranks: 4096 ranks take about 0.5 GB, twice as many
-// four times that.
-constexpr std::int64_t kMostRanks = 4096;
 constexpr int kMostSms = 160;  // where an accelerator does not say; Blackwell's full die has 160
-
-// Runs `act`; a mistake it reports without a place gets the place of `node`.
-template <class Act>
-auto at_place(const JsonNode& node, Act act) {
-  try {
-    return act();
-  } catch (const InputError& error) {
-    const std::string said = error.what(), own = node.where().key + ": ";
-    node.fail(said.starts_with(own) ? said.substr(own.size()) : said);
-  }
-}
 
 std::string path_from(const std::string& folder, const std::string& path) {
   return path.starts_with('/') || folder.empty() ? path : folder + "/" + path;
@@ -44,52 +33,6 @@ std::string existing_path(const JsonNode& node, const std::string& folder) {
 void read_int(
     const JsonNode& object, const char* key, int& into, std::int64_t low, std::int64_t high) {
   if (const auto node = object.find(key)) into = static_cast<int>(node->as_int(low, high));
-}
-
-// A topology refuses an option by its key: that key's place, where this file has it.
-void check_fabric(const JsonNode& node, const ClusterSpec& spec) {
-  try {
-    build_cluster(spec);
-  } catch (const InputError& error) {
-    const std::string text = error.what(), prefix = "cluster.";
-    const std::size_t end = text.find(": ");
-    if (!text.starts_with(prefix) || end == std::string::npos) throw;
-    const auto key = node.find(text.substr(prefix.size(), end - prefix.size()));
-    (key ? *key : node).fail(key ? text.substr(end + 2) : text);
-  }
-  const bool unlike =
-      std::any_of(spec.node_groups.begin(), spec.node_groups.end(), [&](const NodeGroup& group) {
-        return group.slow != 1 ||
-               (!group.accelerator.empty() && group.accelerator != spec.accelerator);
-      });
-  if (!unlike) return;
-  const auto groups = node.find("node_groups");
-  (groups ? *groups : node)
-      .fail(
-          "kernels are costed for one accelerator so far: in a scenario, node groups may differ in "
-          "\"nvlink\" and \"nic\" only");
-}
-
-ClusterSpec read_cluster(const JsonNode& node) {
-  std::vector<std::string> keys = cluster_keys();
-  keys.insert(keys.begin(), "preset");
-  node.allow_only(keys);
-  ClusterSpec spec;
-  if (const auto preset = node.find("preset")) {
-    spec = at_place(*preset, [&] { return load_cluster_preset(preset->as_string()); });
-  }
-  read_cluster_keys(node, spec);
-  if (spec.accelerator.empty()) node.fail("needs a \"preset\" or an \"accelerator\"");
-  if (spec.topology.empty()) node.fail("needs a \"preset\" or a \"topology\"");
-  const std::int64_t ranks = std::int64_t{spec.options.nodes} * spec.options.gpus_per_node;
-  if (ranks > kMostRanks)
-    node.fail("asks for " + std::to_string(ranks) + " GPUs; at most " + std::to_string(kMostRanks));
-  check_fabric(node, spec);
-  if (!spec.calibration.empty()) {
-    const auto calibration = node.find("calibration");
-    at_place(calibration ? *calibration : node, [&] { check_calibration(spec.calibration); });
-  }
-  return spec;
 }
 
 void read_forward_run(const JsonNode& node, TraceSource& source) {
@@ -275,8 +218,8 @@ std::string resolve_model(const std::string& name, const std::string& folder) {
 }
 
 Scenario load_scenario(const JsonNode& root, const std::string& folder) {
-  root.allow_only(
-      {"name", "model", "shapes_from", "cluster", "workload", "plan", "vary", "fidelity", "seed"});
+  root.allow_only({"name", "model", "shapes_from", "cluster", "workload", "plan", "faults", "vary",
+                   "fidelity", "seed"});
   Scenario scenario;
   const JsonNode model_node = root.at("model");
   const auto shapes = root.find("shapes_from");
@@ -291,6 +234,13 @@ Scenario load_scenario(const JsonNode& root, const std::string& folder) {
   scenario.trace = read_trace_source(workload.at("trace"), scenario.routed_by, folder);
   scenario.cluster = read_cluster(root.at("cluster"));
   scenario.plan = read_plan(root.at("plan"), model, scenario.cluster);
+  const auto expert = root.at("plan").find("expert_parallel");
+  at_place(expert ? *expert : root.at("plan"), [&] {
+    check_exchanges(scenario.plan, scenario.cluster.options.gpus_per_node);
+    return 0;
+  });
+  if (const auto faults = root.find("faults"))
+    scenario.faults = read_faults(*faults, scenario.plan.parallelism.ranks);
   if (const auto fidelity = root.find("fidelity"); fidelity && fidelity->as_string() != "auto") {
     scenario.fidelity = at_place(*fidelity, [&] { return parse_fidelity(fidelity->as_string()); });
   }

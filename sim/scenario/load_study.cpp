@@ -2,8 +2,10 @@
 // `vary`.
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "sim/io/files.h"
+#include "sim/scenario/load_faults.h"
 #include "sim/scenario/load_scenario.h"
 
 namespace moesim {
@@ -44,6 +46,16 @@ std::string value_text(const JsonNode& value) {
   return value.is_string() ? value.as_string() : value.json().dump();
 }
 
+// All that decides whether a scenario's faults are possible: points that differ in other things
+// need not be checked again.
+std::string faulted_pool(const JsonNode& root, const Scenario& scenario) {
+  if (scenario.faults.empty()) return "";
+  const ShardingPlan& plan = scenario.plan;
+  return root.at("faults").json().dump() + root.at("cluster").json().dump() + scenario.model + " " +
+         std::to_string(plan.parallelism.expert) + " " + std::to_string(plan.parallelism.tensor) +
+         " " + plan.dispatch + " " + plan.combine;
+}
+
 }  // namespace
 
 Study load_study(const std::string& path, const std::vector<std::string>& overrides) {
@@ -58,6 +70,7 @@ Study load_study(const std::string& path, const std::vector<std::string>& overri
   }
   Study study;
   study.file = path;
+  std::set<std::string> checked;  // pools whose faults are known to be possible
   const std::string folder = std::filesystem::path(path).parent_path().string();
   for (std::size_t i = 0; i < points; ++i) {
     StudyPoint point;
@@ -71,6 +84,8 @@ Study load_study(const std::string& path, const std::vector<std::string>& overri
     }
     point.scenario = load_scenario(varied, folder);
     point.scenario.file = path;
+    if (const std::string pool = faulted_pool(varied, point.scenario); checked.insert(pool).second)
+      check_faults(point.scenario);
     nlohmann::json canonical = varied.json();
     canonical.erase("vary");
     point.canonical_json = canonical.dump();

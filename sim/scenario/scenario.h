@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "sim/cluster/cluster.h"
+#include "sim/cluster/fault.h"
 #include "sim/plan/batch.h"
 #include "sim/plan/sharding_plan.h"
 #include "sim/replay/replay.h"
@@ -58,6 +58,7 @@ struct Scenario {
   TraceSource trace;
   WorkloadSpec workload;
   ShardingPlan plan;                 // placement still empty: build_plan fills it
+  std::vector<Fault> faults;         // in the order in which they take effect
   std::optional<Fidelity> fidelity;  // nullopt = auto
   std::uint64_t seed = 1;
 };

@@ -1,6 +1,7 @@
 // A point's key: equal keys, equal results.
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "sim/cluster/json_folder.h"
 #include "sim/io/files.h"
@@ -29,6 +30,14 @@ void add_folder(Sha256& hash, const std::string& folder) {
   for (const std::string& file : files) hash.add(MappedFile(file).bytes());
 }
 
+void hash_accelerators(Sha256& hash, const ClusterSpec& cluster) {
+  std::set<std::string> names{cluster.accelerator};
+  for (const NodeGroup& group : cluster.node_groups)
+    if (!group.accelerator.empty()) names.insert(group.accelerator);
+  for (const std::string& name : names)
+    hash.add(MappedFile(json_path("topologies/accelerators", name, "accelerator")).bytes());
+}
+
 std::string model_file(const std::string& model) {
   if (std::filesystem::is_directory(model)) return model + "/config.json";
   return std::filesystem::exists(model) ? model : data_path("workloads/models/" + model + ".json");
@@ -42,8 +51,7 @@ std::string point_key(const StudyPoint& point, const std::string& trace_path) {
   hash.add(open_trace(trace_path, TraceCheck::header).header.data_sha256);
   hash.add(MappedFile(model_file(point.scenario.model)).bytes());
   const ClusterSpec& cluster = point.scenario.cluster;
-  hash.add(
-      MappedFile(json_path("topologies/accelerators", cluster.accelerator, "accelerator")).bytes());
+  hash_accelerators(hash, cluster);
   if (!cluster.preset.empty()) {
     hash.add(
         MappedFile(json_path("topologies/clusters", cluster.preset, "cluster preset")).bytes());

@@ -19,10 +19,32 @@ std::string value_label(const std::string& key, const std::string& value) {
   return value + " " + words;
 }
 
+std::string faults_label(const Scenario& scenario) {
+  std::string label;
+  for (const Fault& fault : scenario.faults) label += (label.empty() ? "" : " + ") + to_text(fault);
+  return label.empty() ? "no faults" : label;
+}
+
 // A trace file says whose routing it holds; every other trace is the scenario's model's.
 std::string routing_model(const Scenario& scenario, const RoutingTrace& trace) {
   const bool named = !scenario.trace.file.empty() && !trace.header.model.empty();
   return named ? trace.header.model : scenario.routed_by;
+}
+
+// "2 x 8 h100-sxm + 1 x 8 a100-sxm": nodes alike that follow each other together.
+std::string nodes_text(const Cluster& cluster) {
+  std::string text;
+  const Fabric& fabric = cluster.fabric;
+  for (int node = 0, first = 0; node < fabric.nodes(); ++node) {
+    const auto gpu = [&](int of) -> const Accelerator& {
+      return cluster.accelerator_of(Rank{of * fabric.ranks_per_node});
+    };
+    if (node + 1 < fabric.nodes() && gpu(node + 1).name == gpu(node).name) continue;
+    text += fmt::format("{}{} x {} {}", text.empty() ? "" : " + ", node + 1 - first,
+                        fabric.ranks_per_node, gpu(node).name);
+    first = node + 1;
+  }
+  return text;
 }
 
 // Whose routing it is, and how much of it.
@@ -92,15 +114,14 @@ void describe_point(const StudyPoint& point,
   const Scenario& scenario = point.scenario;
   result.varied = point.varied;
   for (const auto& [key, value] : point.varied) {
-    result.label += (result.label.empty() ? "" : ", ") + value_label(key, value);
+    const std::string label = key == "faults" ? faults_label(scenario) : value_label(key, value);
+    result.label += (result.label.empty() ? "" : ", ") + label;
   }
   if (result.label.empty()) result.label = scenario.plan.placement_strategy;
   result.scenario_name = scenario.name;
   result.model = model.name;
   result.routed_by = routing_model(scenario, trace);
-  result.cluster =
-      fmt::format("{} x {} {}, {}", cluster.fabric.nodes(), cluster.fabric.ranks_per_node,
-                  cluster.accelerator.name, cluster.spec.topology);
+  result.cluster = fmt::format("{}, {}", nodes_text(cluster), cluster.spec.topology);
   result.phase = scenario.workload.phase == Phase::decode ? "decode" : "prefill";
   result.ranks = cluster.ranks();
   result.ranks_per_node = cluster.fabric.ranks_per_node;

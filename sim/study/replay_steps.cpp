@@ -44,33 +44,49 @@ void add_checks(const CheckReport& report, const std::string& error, PointResult
 
 }  // namespace
 
-void replay_steps(const StepInputs& inputs,
-                  const std::vector<Batch>& batches,
-                  const std::optional<Fidelity>& wanted,
-                  Measurement& measurement,
-                  PointResult& result) {
-  const Cluster& cluster = inputs.cluster;
+StepFidelity choose_fidelity(const Cluster& cluster,
+                             const std::optional<Fidelity>& wanted,
+                             PointResult& result) {
   const bool use_flows = wanted ? *wanted == Fidelity::flows
                                 : shares_unevenly(cluster) && cluster.ranks() <= kFlowsRanks;
-  const Fidelity fidelity = use_flows ? Fidelity::flows : Fidelity::bound;
-  const bool sample = !wanted && !use_flows && cluster.ranks() <= kSampledRanks;
-  result.fidelity = to_text(fidelity);
-  for (std::size_t step = 0; step < batches.size(); ++step) {
-    const bool first = step == 0;
-    StepInputs step_inputs = inputs;
-    step_inputs.keep_flows = use_flows || (sample && first);
-    const StepGraph graph = build_step(step_inputs, batches[step]);
-    const Timeline timeline = replay(graph, cluster, fidelity);
-    const CheckReport report = check_step(graph, timeline, cluster);
-    measurement.add(graph, timeline);
-    if (!first) continue;
-    add_checks(report, sample ? sampled_error(graph, cluster) : "", result);
-  }
+  const StepFidelity chosen{use_flows ? Fidelity::flows : Fidelity::bound,
+                            !wanted && !use_flows && cluster.ranks() <= kSampledRanks};
+  result.fidelity = to_text(chosen.fidelity);
   if (!wanted && !use_flows && shares_unevenly(cluster)) {
     result.notes.emplace_back(
         "The fabric shares links unevenly and is too large for fidelity flows; bound reads "
         "exchanges "
         "up to 15 % low here when ranks start them together, up to 25 % high when they do not.");
+  }
+  return chosen;
+}
+
+ReplayedStep replay_step(const StepInputs& inputs,
+                         const Batch& batch,
+                         const StepFidelity& fidelity,
+                         PointResult* first_of,
+                         const std::string& when) {
+  const bool sample = fidelity.sample && first_of != nullptr;
+  StepInputs step_inputs = inputs;
+  step_inputs.keep_flows = fidelity.fidelity == Fidelity::flows || sample;
+  ReplayedStep step{build_step(step_inputs, batch), {}};
+  step.timeline = replay(step.graph, inputs.cluster, fidelity.fidelity);
+  const CheckReport report = check_step(step.graph, step.timeline, inputs.cluster);
+  if (first_of == nullptr) return step;
+  const std::string error = sample ? sampled_error(step.graph, inputs.cluster) : "";
+  add_checks(report, error.empty() ? "" : error + when, *first_of);
+  return step;
+}
+
+void replay_steps(const StepInputs& inputs,
+                  const std::vector<Batch>& batches,
+                  const StepFidelity& fidelity,
+                  Measurement& measurement,
+                  PointResult& result) {
+  for (std::size_t step = 0; step < batches.size(); ++step) {
+    const ReplayedStep one =
+        replay_step(inputs, batches[step], fidelity, step == 0 ? &result : nullptr);
+    measurement.add(one.graph, one.timeline);
   }
 }
 

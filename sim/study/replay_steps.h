@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "sim/plan/step_graph.h"
@@ -10,12 +11,35 @@
 
 namespace moesim {
 
+struct StepFidelity {
+  Fidelity fidelity = Fidelity::bound;
+  bool sample = false;  // whether one layer of a first step is also replayed flow by flow
+};
+
 // `wanted` nullopt is auto: bound, or flows where links are shared unevenly (oversubscription,
-// ECMP) and the ranks are few enough. Fills the result's fidelity and checks; CheckError when a
-// step breaks a law.
+// ECMP) and the ranks are few enough. Fills the result's fidelity and its notes.
+StepFidelity choose_fidelity(const Cluster& cluster,
+                             const std::optional<Fidelity>& wanted,
+                             PointResult& result);
+
+struct ReplayedStep {
+  StepGraph graph;
+  Timeline timeline;
+};
+
+// Builds, replays and checks one step; CheckError when it breaks a law. Of a first step the result
+// takes what was checked and, where fidelity.sample says so, the error of bound; `when` ends that
+// sentence.
+ReplayedStep replay_step(const StepInputs& inputs,
+                         const Batch& batch,
+                         const StepFidelity& fidelity,
+                         PointResult* first_of = nullptr,
+                         const std::string& when = "");
+
+// All steps of a pool that no fault meets.
 void replay_steps(const StepInputs& inputs,
                   const std::vector<Batch>& batches,
-                  const std::optional<Fidelity>& wanted,
+                  const StepFidelity& fidelity,
                   Measurement& measurement,
                   PointResult& result);
 

@@ -4,14 +4,14 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 
 #include "sim/memory/memory_ledger.h"
-#include "sim/plan/fabric_paths.h"
-#include "sim/plan/moe_layers.h"
 #include "sim/plan/placement.h"
-#include "sim/plan/step_graph.h"
 #include "sim/result/measure.h"
+#include "sim/study/faulted_steps.h"
 #include "sim/study/point_words.h"
+#include "sim/study/pool_state.h"
 #include "sim/study/replay_steps.h"
 #include "sim/study/study.h"
 
@@ -55,34 +55,6 @@ std::vector<Placement> place(const Scenario& scenario,
                                                "placement")(input);
 }
 
-Bytes exchange_buffers(const StepInputs& inputs, const Batch& batch) {
-  const ShardingPlan& plan = inputs.plan;
-  if (plan.parallelism.expert == 1) return Bytes(0);  // nothing is exchanged
-  const auto buffers_of = [&](const std::string& algorithm) {
-    const auto& part = Catalog<AllToAllPart>::instance().at(algorithm, "all-to-all algorithm");
-    return part.buffer_bytes(exchange_shape(inputs, batch, part));
-  };
-  const Bytes dispatch = buffers_of(plan.dispatch);
-  if (plan.combine == plan.dispatch) return dispatch;  // one algorithm's buffers serve both ways
-  return dispatch + buffers_of(plan.combine);
-}
-
-// Tokens a rank that buffers are allocated for: the plan's, which must do for the largest batch.
-int tokens_of_buffers(const ShardingPlan& plan, const std::vector<Batch>& batches) {
-  std::size_t most = 1;
-  for (const Batch& batch : batches) {
-    for (const auto& rows : batch.rows) most = std::max(most, rows.size());
-  }
-  const auto tensor = static_cast<std::size_t>(plan.parallelism.tensor);
-  const int per_rank = static_cast<int>((most + tensor - 1) / tensor);
-  if (plan.max_tokens_per_rank == 0) return (per_rank + 127) / 128 * 128;
-  if (plan.max_tokens_per_rank < per_rank)
-    throw InputError({"", 0, 0, "plan.max_tokens_per_rank"},
-                     fmt::format("{} is too few: a rank has up to {} tokens a step",
-                                 plan.max_tokens_per_rank, per_rank));
-  return plan.max_tokens_per_rank;
-}
-
 void take_memory(const MemoryLedger& ledger, PointResult& result) {
   MemoryResult& memory = result.memory;
   memory.capacity = ledger.capacity.value;
@@ -111,29 +83,33 @@ PointResult run_point(const StudyPoint& point, const std::string& trace_path, in
   const MoeModel model = load_model(scenario.model);
   const RoutingTrace trace = open_trace(trace_path, TraceCheck::header);
   match_trace(scenario, model, trace);
-  const Cluster cluster = build_cluster(scenario.cluster);
   const TraceSplit split = split_trace(trace, scenario.workload.planning_share);
   const std::vector<Batch> batches = make_batches(scenario.workload, trace, split.replay,
                                                   scenario.plan.parallelism.data(), scenario.seed);
-  ShardingPlan plan = scenario.plan;
-  plan.placement = place(scenario, model, trace, split.planning);
-  plan.max_tokens_per_rank = tokens_of_buffers(plan, batches);
+  Pool pool{build_cluster(scenario.cluster), scenario.plan};
+  pool.plan.placement = place(scenario, model, trace, split.planning);
+  const StepSource source{model, trace, batches, threads};
+  const PoolState state(std::move(pool), source, scenario.plan.max_tokens_per_rank);
+  const Cluster& cluster = state.pool.cluster;
 
   PointResult result;
   result.key = point_key(point, trace_path);
   describe_point(point, cluster, model, trace, result);
   result.expert_load_layers = trace.header.layer_ids;
   add_notes({scenario, model, trace, split, batches}, result);
-  const KernelCosts costs(model, cluster.accelerator, plan.parallelism, plan.precision);
-  const FabricPaths paths(cluster.fabric);
-  const StepInputs inputs{model, cluster, plan, trace, costs, false, threads, &paths};
-  const MemoryLedger ledger = build_ledger(model, cluster.accelerator, plan, batches,
-                                           exchange_buffers(inputs, batches.front()));
+  MemoryLedger ledger = state.ledger();
   result.ran = ledger.fits;
   if (result.ran) {
-    Measurement measurement(cluster, model, plan);
-    replay_steps(inputs, batches, scenario.fidelity, measurement, result);
-    measurement.fill(result);
+    Measurement measurement(cluster, model, state.pool.plan);
+    const StepFidelity fidelity = choose_fidelity(cluster, scenario.fidelity, result);
+    std::optional<MemoryLedger> unfit;
+    if (scenario.faults.empty())
+      replay_steps(state.inputs(), state.batches, fidelity, measurement, result);
+    else
+      unfit = replay_faulted_steps(state, scenario, fidelity, measurement, result);
+    if (unfit) ledger = *unfit;
+    result.ran = !unfit;
+    if (result.ran) measurement.fill(result);
   }
   take_memory(ledger, result);
   result.inputs = {{"trace_sha256", trace.header.data_sha256},

@@ -90,9 +90,28 @@ std::optional<PointResult> stored_point(const std::string& file) {
   }
 }
 
+// A run that fails before its first result leaves none of the folders it has made.
+class EmptyFolders {
+ public:
+  explicit EmptyFolders(const std::string& out) {
+    for (const std::string& folder : {out + "/points", out + "/traces", out})
+      if (!std::filesystem::exists(folder)) made_.push_back(folder);
+  }
+  EmptyFolders(const EmptyFolders&) = delete;
+  EmptyFolders& operator=(const EmptyFolders&) = delete;
+  ~EmptyFolders() {
+    std::error_code ignored;  // a folder that holds something stays
+    for (const std::string& folder : made_) std::filesystem::remove(folder, ignored);
+  }
+
+ private:
+  std::vector<std::string> made_;
+};
+
 }  // namespace
 
 StudyResult run_study(const Study& study, const RunOptions& options) {
+  const EmptyFolders leaves_none(options.out);
   make_folder(options.out + "/points");
   std::vector<Work> todo;
   std::vector<std::string> files;

@@ -1,5 +1,5 @@
 // Measurement records: what somebody measured on real hardware, with the conditions in the keys of
-// docs/validation.md, "Record files".
+// docs/records.md.
 #pragma once
 
 #include <optional>

@@ -94,7 +94,21 @@ TEST_CASE("A truncated trace is refused by name") {
   check_fails(run_program("trace stats " + (folder / "t.safetensors")), 2, {"t.safetensors"});
   check_fails(run_program(with_trace(folder / "t.safetensors") + " --out " + (folder / "out")), 2,
               {"t.safetensors"});
-  CHECK(files_below(folder / "out") == 0);
+  CHECK(!fs::exists(folder / "out"));  // no empty folders either
+}
+
+TEST_CASE("A failed run takes only the empty folders that it made itself") {
+  const TemporaryFolder folder;
+  write_small_trace(folder / "t.safetensors", 16, 4, 24);  // another number of experts
+  fs::create_directories(folder / "out/points");
+  write_file(folder / "out/note.txt", "mine");
+  check_fails(run_program(with_trace(folder / "t.safetensors") + " --out " + (folder / "out")), 2,
+              {"16 experts"});
+  CHECK(fs::exists(folder / "out/points"));
+  CHECK(fs::exists(folder / "out/note.txt"));
+  check_fails(run_program(with_trace(folder / "t.safetensors") + " --out " + (folder / "new")), 2,
+              {"16 experts"});
+  CHECK(!fs::exists(folder / "new"));
 }
 
 TEST_CASE("A safetensors header that lies about its length is refused") {

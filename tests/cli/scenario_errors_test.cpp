@@ -138,3 +138,87 @@ TEST_CASE("An exchange holds no more SMs than the accelerator has") {
       check_edited("\"redundant_experts\"", "\"exchange_sms\": 132, \"redundant_experts\"").code ==
       0);
 }
+
+TEST_CASE(
+    "An algorithm that forwards over rails refuses EP groups of part nodes when it is loaded") {
+  check_refused(run_program("check " + kFirstRun +
+                            " --set cluster.nodes=3 --set plan.expert_parallel=12 "
+                            "--set plan.all_to_all=deepep_normal"),
+                {"--set plan.expert_parallel=12:1:1: plan.expert_parallel: deepep_normal forwards",
+                 "12 ranks on nodes of 8"});
+}
+
+TEST_CASE("Nodes may differ in accelerator and pace, but not be unknown") {
+  CHECK(check_edited("\"nodes\": 2",
+                     "\"node_groups\": [{\"nodes\": 1, \"slow\": 1.2}, "
+                     "{\"nodes\": 1, \"accelerator\": \"h200-sxm\"}]")
+            .code == 0);
+  check_refused(check_edited("\"nodes\": 2",
+                             "\"node_groups\": [{\"nodes\": 1, \"accelerator\": "
+                             "\"h21-sxm\"}]"),
+                {"edited.json:5:", "cluster.node_groups[0].accelerator", "h200-sxm"});
+}
+
+namespace {
+
+Outcome check_faults(const std::string& faults) {
+  return check_edited("\"seed\": 1", "\"faults\": " + faults + ",\n  \"seed\": 1");
+}
+
+}  // namespace
+
+TEST_CASE("Every kind of fault is accepted") {
+  const Outcome outcome = check_faults(
+      R"([{"kind": "link_down", "link": "leaf 3 > spine 1", "at": "5 ms"},
+          {"kind": "link_degraded", "link": "nic 2", "factor": 0.5},
+          {"kind": "nic_lost", "rank": 3, "at": "start"},
+          {"kind": "slow_gpu", "rank": 4, "factor": 1.3, "at": "1 s"},
+          {"kind": "rank_lost", "rank": 5, "at": "20 ms"}])");
+  INFO(outcome.output);
+  CHECK(outcome.code == 0);
+}
+
+TEST_CASE("A fault that is written wrongly is answered at its place") {
+  check_refused(check_faults("{}"), {"edited.json:21:13", "faults: wants a list"});
+  check_refused(check_faults("[3]"), {"edited.json:21:14", "a fault is an object"});
+  check_refused(check_faults(R"([{"rank": 3}])"), {"edited.json:21:14", "kind"});
+  check_refused(check_faults(R"([{"kind": "nic_lots", "rank": 3}])"),
+                {"edited.json:21:23", "did you mean \"nic_lost\"", "rank_lost"});
+  check_refused(check_faults(R"([{"kind": "nic_lost", "link": "nic 3"}])"),
+                {"edited.json:21:", "unknown key", "rank"});
+  check_refused(check_faults(R"([{"kind": "nic_lost", "rank": 16}])"),
+                {"edited.json:21:43", "16 is out of range; allowed: 0 to 15"});
+  check_refused(check_faults(R"([{"kind": "nic_lost", "rank": 3, "at": "later"}])"),
+                {"edited.json:21:", "at"});
+  check_refused(check_faults(R"([{"kind": "nic_lost", "rank": 3, "at": 20}])"),
+                {"edited.json:21:", "\"start\" or a time, as in \"20 ms\""});
+  check_refused(check_faults(R"([{"kind": "nic_lost", "rank": 3, "at": "-1 ms"}])"),
+                {"edited.json:21:", "must not be negative"});
+  check_refused(check_faults(R"([{"kind": "slow_gpu", "rank": 3, "factor": 0.5}])"),
+                {"edited.json:21:", "factor", "1 to 1000"});
+  check_refused(check_faults(R"([{"kind": "link_degraded", "link": "nic 3", "factor": 0}])"),
+                {"edited.json:21:", "factor", "link_down"});
+  check_refused(check_faults(R"([{"kind": "link_degraded", "link": "nic 3"}])"),
+                {"edited.json:21:", "factor"});
+  check_refused(check_faults(R"([{"kind": "link_down", "link": "nic 33"}])"),
+                {"edited.json:21:44", "no link \"nic 33\"", "did you mean"});
+}
+
+TEST_CASE("A fault that the pool cannot go around is refused when it is loaded") {
+  check_refused(check_faults(R"([{"kind": "link_down", "link": "nic", "at": "3 ms"}])"),
+                {"edited.json:21:", "with link_down nic nothing joins rank 0 to rank 8",
+                 "expert-parallel group"});
+  check_refused(check_faults(R"([{"kind": "rank_lost", "rank": 3},
+                                 {"kind": "rank_lost", "rank": 3}])"),
+                {"edited.json:22:", "rank 3 is lost already"});
+  check_refused(
+      check_edited("\"deepep_low_latency\"",
+                   "\"deepep_normal\" }, \"faults\": [{\"kind\": \"rank_lost\", "
+                   "\"rank\": 3}], \"_rest\": {\"a\": 1"),
+      {"edited.json:17:", "deepep_normal moves rows to or over rank 3", "deepep_low_latency"});
+  // Whole nodes apart do not exchange: EP groups within nodes need no NIC.
+  const Outcome apart = run_program("check " + kFirstRun + " --set plan.expert_parallel=8 " +
+                                    "--set 'faults=[{\"kind\":\"link_down\",\"link\":\"nic\"}]'");
+  INFO(apart.output);
+  CHECK(apart.code == 0);
+}

@@ -91,7 +91,9 @@ TEST_CASE("node groups give nodes their own accelerator, links and pace") {
   CHECK(cluster.ranks() == 32);
   CHECK(cluster.accelerator_of(Rank{15}).name == "h100-sxm");
   CHECK(cluster.accelerator_of(Rank{16}).name == "a100-sxm");
-  CHECK(cluster.accelerator_of(Rank{24}).peak.at("bf16").value == doctest::Approx(989e12 / 1.25));
+  CHECK(cluster.accelerator_of(Rank{24}) == cluster.accelerator);
+  CHECK(cluster.slow_of(Rank{23}) == 1);
+  CHECK(cluster.slow_of(Rank{24}) == 1.25);
   CHECK(cluster.accelerator_of(Rank{24}).memory == cluster.accelerator.memory);
   CHECK(bandwidth_of(cluster, "nvlink 15 out") == doctest::Approx(450e9));
   CHECK(bandwidth_of(cluster, "nvlink 16 out") == doctest::Approx(300e9));

@@ -186,11 +186,9 @@ TEST_CASE("every shipped model's ledger holds its weights, its cache and its sta
     CAPTURE(name);
     const MoeModel model = load_model(name);
     const ShardingPlan plan = one_rank_plan(model);
-    Accelerator gpu;
-    gpu.memory = 9999_GiB;
     Batch batch;
     batch.by_rank = {{decode_entry(999), decode_entry(1999)}};
-    const MemoryLedger ledger = build_ledger(model, gpu, plan, {batch}, 0_B);
+    const MemoryLedger ledger = build_ledger(model, {{"a GPU", 9999_GiB}}, plan, {batch}, 0_B);
     CHECK(ledger.fits);
     CHECK(ledger.headroom.value > 0);
     const auto kind = [&](MemoryKind of) {

@@ -41,11 +41,7 @@ Batch decode_batch(int dp_ranks, int requests, int context) {
   return batch;
 }
 
-Accelerator with_memory(Bytes memory) {
-  Accelerator accelerator;
-  accelerator.memory = memory;
-  return accelerator;
-}
+std::vector<GpuMemory> with_memory(Bytes memory) { return {{"a GPU", memory}}; }
 
 double kind_of(const MemoryLedger& ledger, std::size_t rank, MemoryKind kind) {
   return ledger.ranks.at(rank).by_kind.at(static_cast<std::size_t>(kind)).value;
@@ -196,7 +192,7 @@ TEST_CASE("the ledger takes each rank's largest batch and sums to its kinds") {
 TEST_CASE("too many requests: the verdict names cache, rank and the number that fits") {
   const MoeModel model = load_model("mixtral-8x7b");
   const ShardingPlan plan = contiguous_plan(model, {8, 8, 1}, 0);
-  const Accelerator gpu = with_memory(80_GiB);
+  const std::vector<GpuMemory> gpu = with_memory(80_GiB);
   Batch batch = decode_batch(8, 8, 32767);
   batch.by_rank[5] = decode_batch(1, 64, 32767).by_rank[0];  // 64 x 4 GiB
   const MemoryLedger ledger = build_ledger(model, gpu, plan, {batch}, 0_B);
@@ -216,7 +212,7 @@ TEST_CASE("too many requests: the verdict names cache, rank and the number that 
 
 TEST_CASE("too many experts: the verdict proposes fewer replicas or larger EP groups that do fit") {
   const MoeModel model = load_model("deepseek-v3");
-  const Accelerator gpu = with_memory(80_GiB);
+  const std::vector<GpuMemory> gpu = with_memory(80_GiB);
   // 18 slots a rank x 58 layers x 44 MB = 42.8 GiB fit; 36 do not.
   const Batch batch = decode_batch(8, 16, 1023);
   const MemoryLedger ledger =
@@ -252,7 +248,7 @@ TEST_CASE("larger EP groups divide the ranks there are, or say how many they nee
 
 TEST_CASE("redundant experts that do not fit are named with the number that does") {
   const MoeModel model = load_model("deepseek-v3");
-  const Accelerator gpu = with_memory(80_GiB);
+  const std::vector<GpuMemory> gpu = with_memory(80_GiB);
   const Batch batch = decode_batch(16, 16, 1023);
   const auto ledger_of = [&](int redundant) {
     return build_ledger(model, gpu, contiguous_plan(model, {16, 16, 1}, redundant), {batch}, 0_B);
@@ -265,6 +261,25 @@ TEST_CASE("redundant experts that do not fit are named with the number that does
   const int fitting = std::stoi(ledger.verdict.substr(begin, end - begin));
   CHECK(ledger_of(fitting).fits);
   CHECK_FALSE(ledger_of(fitting + 16).fits);  // one slot more a rank
+}
+
+TEST_CASE("where GPUs differ the one with least room decides, and the verdict names it") {
+  const MoeModel model = load_model("mixtral-8x7b");
+  const ShardingPlan plan = contiguous_plan(model, {4, 4, 1}, 0);
+  Batch batch = decode_batch(4, 8, 1023);
+  batch.by_rank[0] = decode_batch(1, 16, 1023).by_rank[0];  // the fullest, on a large GPU
+  std::vector<GpuMemory> gpus{{"large", 141_GiB}, {"large", 141_GiB}, {"small", 80_GiB}};
+  gpus.push_back(gpus.back());
+  const MemoryLedger ledger = build_ledger(model, gpus, plan, {batch}, 0_B);
+  CHECK(ledger.ranks[0].total() > ledger.ranks[2].total());
+  CHECK(ledger.worst_rank == 2);
+  CHECK(ledger.capacity == 80_GiB);
+  CHECK(ledger.headroom == 80_GiB - ledger.ranks[2].total());
+  CHECK(has(ledger.verdict, "fits: rank 2 (small) is the fullest"));
+  batch.by_rank[3] = decode_batch(1, 8, 99999).by_rank[0];
+  const MemoryLedger over = build_ledger(model, gpus, plan, {batch}, 0_B);
+  CHECK_FALSE(over.fits);
+  CHECK(has(over.verdict, "does not fit: rank 3 (small) needs"));
 }
 
 TEST_CASE("when nothing helps the verdict says so") {

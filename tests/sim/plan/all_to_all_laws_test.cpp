@@ -16,8 +16,7 @@ struct Directions {
 };
 
 ExchangeShape shape_of(const AllToAllPart& part, const StepWorld& world) {
-  const KernelCosts costs(world.model, world.cluster.accelerator, world.plan.parallelism,
-                          world.plan.precision);
+  const RankCosts costs(world.model, world.cluster, world.plan.parallelism, world.plan.precision);
   return exchange_shape({world.model, world.cluster, world.plan, world.trace, costs}, world.batch,
                         part);
 }

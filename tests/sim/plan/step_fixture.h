@@ -93,7 +93,7 @@ struct StepWorld {
     return {trace, batch, plan, static_cast<std::size_t>(cluster.fabric.ranks_per_node)};
   }
   StepGraph build(int threads = 2, bool keep_flows = false) const {
-    const KernelCosts costs(model, cluster.accelerator, plan.parallelism, plan.precision);
+    const RankCosts costs(model, cluster, plan.parallelism, plan.precision);
     return build_step({model, cluster, plan, trace, costs, keep_flows, threads}, batch);
   }
 };

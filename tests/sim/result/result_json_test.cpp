@@ -26,6 +26,8 @@ TEST_CASE("a study reads back as it was written, to the last bit") {
   study.points.push_back(sample_point_out_of_memory());
   study.points[0].metrics[0].metric.value = 0.1 + 0.2;  // needs all 17 digits
   study.points[0].links[0].bytes = std::numeric_limits<double>::denorm_min();
+  study.points[1].faults = {
+      {"rank_lost rank 3", 0.02, 4, 0.25, 0.5, 1e9, {4, 1e-3, 5e5}, {8, 2e-3, 2.5e5}, 0.5, "fits"}};
   const std::string text = to_json(study).dump();
   const StudyResult back = study_result_from_json(nlohmann::json::parse(text));
   CHECK(to_json(back).dump() == text);
@@ -37,6 +39,9 @@ TEST_CASE("a study reads back as it was written, to the last bit") {
   CHECK(back.points[0].varied == study.points[0].varied);
   CHECK(back.points[0].metrics[1].metric.basis == Basis::datasheet);
   CHECK(back.points[2].ran == false);
+  REQUIRE(back.points[1].faults.size() == 1);
+  CHECK(back.points[1].faults[0].after.steps == 8);
+  CHECK(back.points[1].faults[0].memory == "fits");
 }
 
 TEST_CASE("the weakest basis is the weakest of all metrics") {

@@ -1,0 +1,38 @@
+// A pool with what its steps are built from: made anew after every fault.
+#pragma once
+
+#include "sim/cost/rank_costs.h"
+#include "sim/memory/memory_ledger.h"
+#include "sim/plan/fabric_paths.h"
+#include "sim/plan/pool_faults.h"
+#include "sim/plan/step_graph.h"
+
+namespace moesim {
+
+// What every step of a point has.
+struct StepSource {
+  const MoeModel& model;
+  const RoutingTrace& trace;
+  const std::vector<Batch>& batches;  // as made, before requests of lost ranks move
+  int threads = 1;
+};
+
+struct PoolState {
+  Pool pool;
+  std::vector<Batch> batches;  // of the pool as it is
+  RankCosts costs;
+  FabricPaths paths;
+  const StepSource& source;
+
+  // buffer_tokens: plan.max_tokens_per_rank of the scenario. InputError when it is too few.
+  PoolState(Pool now, const StepSource& from, int buffer_tokens);
+  PoolState(const PoolState&) = delete;
+
+  StepInputs inputs() const {
+    return {source.model, pool.cluster, pool.plan,      source.trace,
+            costs,        false,        source.threads, &paths};
+  }
+  MemoryLedger ledger() const;
+};
+
+}  // namespace moesim
