@@ -51,38 +51,50 @@ void rehost(Experts& experts,
   }
 }
 
-}  // namespace
-
-std::vector<std::int64_t> lose_rank(ShardingPlan& plan, const MoeModel& model, Rank rank) {
+std::vector<std::size_t> survivors_of(const ShardingPlan& plan, std::size_t group) {
   const auto ranks = static_cast<std::size_t>(plan.parallelism.expert);
-  const std::size_t group = index(rank) / ranks,
-                    groups = static_cast<std::size_t>(plan.parallelism.ep_groups());
-  plan.lost.push_back(rank);
-  std::sort(plan.lost.begin(), plan.lost.end());
-  std::vector<std::int64_t> loads(static_cast<std::size_t>(plan.parallelism.ranks));
   std::vector<std::size_t> survivors;
   for (std::size_t member = 0; member < ranks; ++member)
     if (!plan.is_lost(id_of<Rank>(group * ranks + member))) survivors.push_back(member);
+  return survivors;
+}
+
+// All groups with as many slots a rank as the fullest one needs.
+std::vector<Placement> with_equal_slots(const std::vector<Experts>& groups) {
+  std::size_t most = 0;
+  for (const Experts& experts : groups)
+    for (const auto& of_rank : experts) most = std::max(most, of_rank.size());
+  std::vector<Placement> placements;
+  placements.reserve(groups.size());
+  for (const Experts& experts : groups) placements.push_back(placement_of(experts, most));
+  return placements;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> lose_rank(ShardingPlan& plan, const MoeModel& model, Rank rank) {
+  const auto ranks = static_cast<std::size_t>(plan.parallelism.expert),
+             groups = static_cast<std::size_t>(plan.parallelism.ep_groups());
+  const std::size_t group = index(rank) / ranks;
+  plan.lost.push_back(rank);
+  std::sort(plan.lost.begin(), plan.lost.end());
+  std::vector<std::int64_t> loads(static_cast<std::size_t>(plan.parallelism.ranks));
+  const std::vector<std::size_t> survivors = survivors_of(plan, group);
   if (survivors.empty() || plan.placement.empty()) return loads;
 
   std::vector<std::int64_t> given(ranks);
   std::vector<std::vector<Placement>> placements(groups);
   for (std::size_t layer = 0; layer < plan.placement.size(); ++layer) {
     std::vector<Experts> experts;
-    std::size_t most = 0;
-    for (std::size_t g = 0; g < groups; ++g) {
-      experts.push_back(experts_by_rank(plan.placement_of(layer, g), ranks));
-      if (g == group)
-        rehost(experts[g], index(rank) % ranks, survivors, layers_replaying(model, plan, layer),
-               given);
-      for (const auto& of_rank : experts[g]) most = std::max(most, of_rank.size());
-    }
     for (std::size_t g = 0; g < groups; ++g)
-      placements[g].push_back(placement_of(experts[g], most));
+      experts.push_back(experts_by_rank(plan.placement_of(layer, g), ranks));
+    rehost(experts[group], index(rank) % ranks, survivors, layers_replaying(model, plan, layer),
+           given);
+    const std::vector<Placement> equal = with_equal_slots(experts);
+    for (std::size_t g = 0; g < groups; ++g) placements[g].push_back(equal[g]);
   }
   plan.group_placement = std::move(placements);
-  for (std::size_t member = 0; member < ranks; ++member)
-    loads[group * ranks + member] = given[member];
+  std::copy(given.begin(), given.end(), loads.begin() + static_cast<std::ptrdiff_t>(group * ranks));
   return loads;
 }
 

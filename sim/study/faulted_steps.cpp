@@ -83,7 +83,7 @@ void FaultedSteps::apply_due(std::size_t step) {
     span_before_.push_back(before);
     ++applied_;
   }
-  if (span_before_.size() > 0 && span_before_.back() == before) spans_.emplace_back();
+  if (!span_before_.empty() && span_before_.back() == before) spans_.emplace_back();
 }
 
 void FaultedSteps::apply(const Fault& fault, FaultResult& result) {
@@ -139,13 +139,13 @@ void FaultedSteps::fill(PointResult& result) {
     results_[i].after = spans_[before + 1].pace();
     results_[i].remaining = results_[i].after.throughput / healthy.throughput;
   }
-  result.notes.push_back(
+  result.notes.emplace_back(
       "Figures of the whole point are means over the finished steps, those before and after the "
       "faults together; the table of faults tells them apart.");
   const bool lost = std::any_of(scenario_.faults.begin(), scenario_.faults.end(),
                                 [](auto& fault) { return fault.kind == FaultKind::rank_lost; });
   if (lost) {
-    result.notes.push_back(
+    result.notes.emplace_back(
         "Recovery is the reloading of experts from host memory at the host link's datasheet rate; "
         "noticing the loss, rebuilding communicators and computing the KV cache of the moved "
         "requests again come on top.");
