@@ -1,9 +1,9 @@
 // One walk over all pairs of ranks; middles are interned link by link.
 #include "sim/plan/fabric_paths.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <string>
-#include <unordered_map>
 
 namespace moesim {
 namespace {
@@ -19,22 +19,36 @@ void walk(const Fabric& fabric,
                            std::to_string(destination) + " has no link");
 }
 
-// A tree of link sequences: a node is a sequence, its children are that sequence and one link more.
-class Sequences {
+std::uint64_t hash_of(std::uint16_t out, std::uint16_t in, std::span<const LinkId> links) {
+  std::uint64_t hash = (static_cast<std::uint64_t>(out) << 16U) | in;
+  for (const LinkId link : links) hash = (hash ^ index(link)) * 0x9e3779b97f4a7c15ULL;
+  return hash ^ (hash >> 29U);
+}
+
+// Middles by what they are: open addressing in one block, since at 4096 ranks every one of 16
+// million pairs looks one up.
+class MiddleTable {
  public:
-  std::uint32_t step(std::uint32_t node, std::uint32_t link) {
-    const std::uint64_t key = (static_cast<std::uint64_t>(node) << 32U) | link;
-    return children_.try_emplace(key, static_cast<std::uint32_t>(children_.size() + 1))
-        .first->second;
+  static constexpr std::uint32_t kFree = 0xFFFFFFFF;
+
+  // Where the middle that `same` accepts stands, or where it belongs.
+  template <class Same>
+  std::uint32_t& find(std::uint64_t hash, const Same& same) {
+    std::size_t slot = hash & (slots_.size() - 1);
+    while (slots_[slot] != kFree && !same(slots_[slot])) slot = (slot + 1) & (slots_.size() - 1);
+    return slots_[slot];
   }
-  std::uint32_t of(std::uint32_t ports, std::span<const LinkId> links) {
-    std::uint32_t node = step(0, ports);
-    for (const LinkId link : links) node = step(node, static_cast<std::uint32_t>(index(link)));
-    return node;
+  // To be told after one is added: how many there are, and each one's hash.
+  template <class HashOf>
+  void grow(std::size_t middles, const HashOf& hash_of_middle) {
+    if (2 * middles < slots_.size()) return;
+    slots_.assign(2 * slots_.size(), kFree);
+    for (std::uint32_t id = 0; id < middles; ++id)
+      find(hash_of_middle(id), [](std::uint32_t) { return false; }) = id;
   }
 
  private:
-  std::unordered_map<std::uint64_t, std::uint32_t> children_;
+  std::vector<std::uint32_t> slots_ = std::vector<std::uint32_t>(1024, kFree);
 };
 
 }  // namespace
@@ -66,8 +80,7 @@ FabricPaths::FabricPaths(const Fabric& fabric)
 void FabricPaths::intern_paths(const Fabric& fabric) {
   std::vector<char> is_port(fabric.links.size());
   middle_of_.resize(ranks_ * ranks_);
-  Sequences sequences;
-  std::unordered_map<std::uint32_t, std::uint32_t> known;  // sequence -> middle
+  MiddleTable table;
   std::vector<LinkId> path;
   for (std::size_t pair = 0; pair < ranks_ * ranks_; ++pair) {
     const std::size_t source = pair / ranks_, destination = pair % ranks_;
@@ -80,12 +93,19 @@ void FabricPaths::intern_paths(const Fabric& fabric) {
     const std::uint16_t in = direct ? kNoPort : in_.number_of(destination, path.back());
     const auto links = direct ? std::span<const LinkId>(path)
                               : std::span<const LinkId>(path).subspan(1, path.size() - 2);
-    const std::uint32_t sequence =
-        sequences.of((static_cast<std::uint32_t>(out) << 16U) | in, links);
-    const auto [found, fresh] =
-        known.try_emplace(sequence, static_cast<std::uint32_t>(middles_.size()));
-    middle_of_[pair] = found->second;
-    if (fresh) add_middle(out, in, links);
+    const auto same = [&](std::uint32_t id) {
+      const Middle& middle = middles_[id];
+      return middle.out == out && middle.in == in && std::ranges::equal(links_of(middle), links);
+    };
+    std::uint32_t& id = table.find(hash_of(out, in, links), same);
+    const bool fresh = id == MiddleTable::kFree;
+    if (fresh) id = static_cast<std::uint32_t>(middles_.size());
+    middle_of_[pair] = id;
+    if (!fresh) continue;
+    add_middle(out, in, links);
+    table.grow(middles_.size(), [&](std::uint32_t known) {
+      return hash_of(middles_[known].out, middles_[known].in, links_of(middles_[known]));
+    });
   }
   for (std::size_t link = 0; link < is_port.size(); ++link)
     if (is_port[link] != 0) ports_.push_back(id_of<LinkId>(link));
