@@ -26,6 +26,8 @@ struct RoutedCopies {
   RowCounts rank_tokens, node_tokens;
   std::vector<std::uint32_t> tokens;               // by source: tokens it brings, routed or not
   std::vector<std::uint32_t> per_physical_expert;  // copies by slot, EP group after EP group
+  // By EP group: the most copies that one of its ranks has for one of its physical experts.
+  std::vector<std::uint32_t> most_for_expert;
 };
 
 struct ExchangeShape {
@@ -36,6 +38,9 @@ struct ExchangeShape {
   int max_tokens_per_rank = 128;  // M, what the buffers are allocated for
   PayloadFormat dispatch{}, combine{};
   int sms = 0;  // held by the algorithm's kernels; 0 = it holds none, or their number is not known
+  // Of algorithms that pad: places kept for a rank's copies to an expert, as a multiple of the even
+  // share k T / E; 0 = as many as the fullest needs.
+  double capacity_factor = 0;
 };
 
 // Rows of one size that move from rank to rank at the same time as the other legs' of the exchange.
@@ -50,6 +55,7 @@ struct ExchangeTraffic {
   std::vector<Leg> legs;
   double messages_per_row = 0;   // messages a rank issues for each row it sends to another rank
   double messages_per_peer = 0;  // and for each other rank, whatever it sends
+  Bytes copied;  // copied by every rank in its own memory before it sends: read once, written once
   // The first leg's rows are token copies, one each: then what experts compute is what it moves.
   bool row_per_copy = false;
 };

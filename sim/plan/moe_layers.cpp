@@ -23,6 +23,7 @@ struct Direction {
   const AllToAllPart* part = nullptr;
   const AllToAllPart::Traffic* traffic = nullptr;
   ExchangeShape shape;
+  BytesPerSecond memory_bandwidth;
   ExchangeInputs inputs;
 };
 
@@ -40,6 +41,7 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
     chosen.part = &catalog.at(name, "all-to-all");
     chosen.traffic = direction == "dispatch" ? &chosen.part->dispatch : &chosen.part->combine;
     chosen.shape = exchange_shape(inputs, batch, *chosen.part);
+    chosen.memory_bandwidth = inputs.cluster.accelerator.memory_bandwidth;
     chosen.inputs.algorithm = name;
     chosen.inputs.timing =
         exchange_timing(name, direction, within_node, inputs.cluster.accelerator.name);
@@ -61,6 +63,7 @@ std::vector<Exchange> exchanges_of(const FabricPaths& paths,
   std::vector<Exchange> stages;
   ExchangeInputs inputs = direction.inputs;
   for (ExchangeTraffic& traffic : (*direction.traffic)(direction.shape, routed)) {
+    inputs.timing.fixed += 2 * traffic.copied / direction.memory_bandwidth;
     inputs.traffic = std::move(traffic);
     stages.push_back(make_exchange(paths, routed->ranks, inputs));
     inputs.timing.fixed = Seconds(0);
@@ -114,6 +117,7 @@ ExchangeShape exchange_shape(const StepInputs& inputs,
                                   : static_cast<int>((largest + 127) / 128 * 128);
   shape.dispatch = plan.precision.dispatch;
   shape.combine = plan.precision.combine;
+  shape.capacity_factor = plan.capacity_factor;
   if (algorithm.default_sms > 0)
     shape.sms = plan.exchange_sms > 0 ? plan.exchange_sms : algorithm.default_sms;
   return shape;

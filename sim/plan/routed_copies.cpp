@@ -23,11 +23,13 @@ struct LayerCounter {
   void deal(std::size_t source, std::size_t ranks_per_group) {
     const std::size_t group = source / ranks_per_group, first = group * ranks_per_group;
     std::uint32_t* to_slot = &copies.per_physical_expert[group * placement.rank_of.size()];
+    std::uint32_t& most = copies.most_for_expert[group];
     chooser.start(source, first);
     for (std::size_t expert = 0; expert + 1 < by_expert.size(); ++expert) {
       if (by_expert[expert] == 0) continue;
       chooser.deal(expert, by_expert[expert], [&](std::uint32_t slot, std::uint32_t count) {
         to_slot[slot] += count;
+        most = std::max(most, count);
         to_rank[first + index(placement.rank_of[slot])] += count;
       });
     }
@@ -61,6 +63,7 @@ std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
     layer.tokens.clear();
     layer.per_physical_expert.assign(
         placement.rank_of.size() * static_cast<std::size_t>(plan.parallelism.ep_groups()), 0);
+    layer.most_for_expert.assign(static_cast<std::size_t>(plan.parallelism.ep_groups()), 0);
     counters.push_back(
         {ReplicaChooser(placement, static_cast<std::size_t>(inputs.trace.header.experts),
                         plan.replica_choice, inputs.ranks_per_node),

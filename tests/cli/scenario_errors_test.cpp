@@ -138,3 +138,9 @@ TEST_CASE("An exchange holds no more SMs than the accelerator has") {
       check_edited("\"redundant_experts\"", "\"exchange_sms\": 132, \"redundant_experts\"").code ==
       0);
 }
+
+TEST_CASE("A capacity factor is a number from 0") {
+  check_refused(
+      check_edited("\"redundant_experts\"", "\"capacity_factor\": -1, \"redundant_experts\""),
+      {"edited.json:15:", "plan.capacity_factor", "-1 is out of range; allowed: 0.0 to 1000.0"});
+}
