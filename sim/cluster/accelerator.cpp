@@ -14,7 +14,7 @@ Accelerator load_accelerator(const std::string& name_or_path) {
   const std::string path = json_path("topologies/accelerators", name_or_path, "accelerator");
   const JsonNode node = read_json_file(path);
   node.allow_only({"name", "source", "memory", "memory_bandwidth", "peak", "nvlink", "pcie", "sms",
-                   "gpus_per_node"});
+                   "in_network_reduction", "gpus_per_node"});
   Accelerator accelerator;
   accelerator.name = node.at("name").as_string();
   accelerator.source = node.at("source").as_string();
@@ -30,6 +30,8 @@ Accelerator load_accelerator(const std::string& name_or_path) {
   accelerator.nvlink = node.at("nvlink").as_bytes_per_second();
   if (const auto pcie = node.find("pcie")) accelerator.pcie = pcie->as_bytes_per_second();
   if (const auto sms = node.find("sms")) accelerator.sms = static_cast<int>(sms->as_int(1, 10000));
+  if (const auto reduction = node.find("in_network_reduction"))
+    accelerator.in_network_reduction = reduction->as_bool();
   accelerator.gpus_per_node = static_cast<int>(node.at("gpus_per_node").as_int(1, 65536));
   return accelerator;
 }

@@ -20,6 +20,7 @@ struct Accelerator {
   BytesPerSecond nvlink;  // scale-up, one direction
   BytesPerSecond pcie;    // to the host, one direction
   int sms = 0;
+  bool in_network_reduction = false;  // NVSwitches that join it can add what passes through them
   int gpus_per_node = 8;
   bool operator==(const Accelerator&) const = default;
 };

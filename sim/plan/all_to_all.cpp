@@ -2,6 +2,7 @@
 #include "sim/plan/all_to_all.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace moesim {
 
@@ -45,6 +46,11 @@ void check_exchanges(const ShardingPlan& plan, int ranks_per_node) {
   shape.ranks_per_node = ranks_per_node;
   for (const std::string& name : {plan.dispatch, plan.combine})
     check_shape(Catalog<AllToAllPart>::instance().at(name, "all-to-all"), shape);
+}
+
+double sm_speed(int sms, int measured) {
+  if (sms == 0 || measured == 0) return 1;
+  return std::pow(static_cast<double>(sms) / measured, kSmExponent);
 }
 
 Leg leg_of(const std::shared_ptr<const RoutedCopies>& routed,

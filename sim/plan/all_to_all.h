@@ -27,6 +27,8 @@ struct RoutedCopies {
   RowCounts rank_tokens, node_tokens;
   std::vector<std::uint32_t> tokens;               // by source: tokens it brings, routed or not
   std::vector<std::uint32_t> per_physical_expert;  // copies by slot, EP group after EP group
+  // By EP group: the most copies that one of its ranks has for one of its physical experts.
+  std::vector<std::uint32_t> most_for_expert;
 };
 
 struct ExchangeShape {
@@ -37,6 +39,9 @@ struct ExchangeShape {
   int max_tokens_per_rank = 128;  // M, what the buffers are allocated for
   PayloadFormat dispatch{}, combine{};
   int sms = 0;  // held by the algorithm's kernels; 0 = it holds none, or their number is not known
+  // Of algorithms that pad: places kept for a rank's copies to an expert, as a multiple of the even
+  // share k T / E; 0 = as many as the fullest needs.
+  double capacity_factor = 0;
 };
 
 // Rows of one size that move from rank to rank at the same time as the other legs' of the exchange.
@@ -51,6 +56,7 @@ struct ExchangeTraffic {
   std::vector<Leg> legs;
   double messages_per_row = 0;   // messages a rank issues for each row it sends to another rank
   double messages_per_peer = 0;  // and for each other rank, whatever it sends
+  Bytes copied;  // copied by every rank in its own memory before it sends: read once, written once
   // The first leg's rows are token copies, one each: then what experts compute is what it moves.
   bool row_per_copy = false;
   // By rank: its own tokens, that it copies in its memory before it sends and that its SMs read or
@@ -68,7 +74,7 @@ double row_bytes(std::int64_t hidden, PayloadFormat format);
 // (per_token + token bytes / copy_rate) + max(messages x per_message, SM time, transfer), by reach.
 // transfer = bytes / (bandwidth x efficiency) of the busiest link; SM time = (row bytes +
 // sm_row_overhead) of the rows a rank sends or receives, whichever are more, of those it keeps and
-// twice of its own tokens, over sm_rate x (SMs / kReferenceSms)^kSmExponent (docs/models.md,
+// twice of its own tokens, over sm_rate x sm_speed (docs/models.md,
 // "All-to-all").
 struct ExchangeTiming {
   // Launch and synchronisation, and what the protocol reaches of line rate, 0..1.
@@ -89,10 +95,13 @@ struct ExchangeTiming {
   std::string source;
 };
 
-// SMs at which sm_rate is given, DeepEP's default, and how the rate grows with their number: the
-// B200's at 4 to 24 SMs (ai-dynamo/aiconfigurator, wideep_deepep_normal_perf).
-inline constexpr int kReferenceSms = 24;
+// How the speed of SM-bound rows grows with SMs: the B200's at 4 to 24 of them
+// (ai-dynamo/aiconfigurator, wideep_deepep_normal_perf).
 inline constexpr double kSmExponent = 0.89;
+
+// Speed of `sms` SMs over that of the `measured` ones that an algorithm's constants stand for; 1
+// where either is 0, of an algorithm that holds none.
+double sm_speed(int sms, int measured);
 
 struct AllToAllPart {
   // Stages in order, most have one. The legs may share `routed`'s counts, which live as long as

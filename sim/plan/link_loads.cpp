@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <utility>
 
 namespace moesim {
@@ -87,7 +86,7 @@ void add_leg(const FabricPaths& paths,
     exchange.received[rank] += Bytes(received * leg.row_bytes);
     exchange.kept[rank] += Bytes(kept * leg.row_bytes);
     exchange.message_time[rank] +=
-        inputs.timing.per_message * sent * inputs.traffic.messages_per_row;
+        inputs.timing.per_message * sent * inputs.traffic.messages_per_row / inputs.sm_speed;
     counted.by_sms[rank] +=
         (Bytes(leg.row_bytes) + inputs.timing.sm_row_overhead) * (std::max(sent, received) + kept);
   }
@@ -197,16 +196,18 @@ constexpr double kSmTokenPasses = 2;
 void time_own_work(const ExchangeInputs& inputs, const Counted& counted, Exchange& exchange) {
   const ExchangeTiming& timing = inputs.timing;
   const std::vector<std::uint32_t>& own = inputs.traffic.tokens;
+  if (inputs.memory_bandwidth.value > 0)  // read once, written once
+    exchange.copy_time.assign(exchange.sent.size(),
+                              2 * inputs.traffic.copied / inputs.memory_bandwidth);
   if (own.empty()) return;
   const Bytes token = Bytes(inputs.traffic.token_bytes) + timing.sm_row_overhead;
-  const double rate =
-      timing.sm_rate.value * std::pow(static_cast<double>(inputs.sms) / kReferenceSms, kSmExponent);
+  const double rate = timing.sm_rate.value * inputs.sm_speed;
   for (std::size_t rank = 0; rank < exchange.sent.size(); ++rank) {
     if (rate > 0)
       exchange.message_time[rank] = std::max(
           exchange.message_time[rank],
           (counted.by_sms[rank] + kSmTokenPasses * own[rank] * token) / BytesPerSecond(rate));
-    exchange.copy_time[rank] = timing.per_token * own[rank];
+    exchange.copy_time[rank] += timing.per_token * own[rank];
     if (timing.copy_rate.value > 0)
       exchange.copy_time[rank] += Bytes(own[rank] * inputs.traffic.token_bytes) / timing.copy_rate;
   }

@@ -13,9 +13,10 @@ struct ExchangeInputs {
   std::string algorithm;
   ExchangeTraffic traffic;
   ExchangeTiming timing;
-  int experts = 0;          // physical experts of the EP group, for timing.per_expert
-  int sms = kReferenceSms;  // that the exchange holds, for timing.sm_rate
-  int peers = 0;            // other ranks a rank talks to: size of its EP or TP group - 1
+  int experts = 0;      // physical experts of the EP group, for timing.per_expert
+  double sm_speed = 1;  // of the SMs it holds over those its constants were measured with
+  BytesPerSecond memory_bandwidth = {};  // for traffic.copied; 0 = copies take no time
+  int peers = 0;  // other ranks a rank talks to: size of its EP or TP group - 1
   bool keep_flows = false;
 };
 

@@ -46,7 +46,8 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
     chosen.inputs.timing =
         weakest_timing({name, direction, within_node}, inputs.cluster, plan.parallelism.ranks);
     chosen.inputs.experts = chosen.shape.physical_experts;
-    if (chosen.shape.sms > 0) chosen.inputs.sms = chosen.shape.sms;
+    chosen.inputs.sm_speed = sm_speed(chosen.shape.sms, chosen.part->default_sms);
+    chosen.inputs.memory_bandwidth = inputs.cluster.accelerator.memory_bandwidth;
     chosen.inputs.peers = chosen.shape.ranks - 1;
     chosen.inputs.keep_flows = inputs.keep_flows;
     return chosen;
@@ -119,6 +120,7 @@ ExchangeShape exchange_shape(const StepInputs& inputs,
                                   : static_cast<int>((largest + 127) / 128 * 128);
   shape.dispatch = plan.precision.dispatch;
   shape.combine = plan.precision.combine;
+  shape.capacity_factor = plan.capacity_factor;
   if (algorithm.default_sms > 0)
     shape.sms = plan.exchange_sms > 0 ? plan.exchange_sms : algorithm.default_sms;
   return shape;

@@ -29,12 +29,14 @@ struct LayerCounter {
     const std::size_t group = source / ranks_per_group, first = group * ranks_per_group;
     auto& [chooser, placement] = of(group);
     std::uint32_t* to_slot = &copies.per_physical_expert[group * placement.rank_of.size()];
+    std::uint32_t& most = copies.most_for_expert[group];
     chooser.start(source, first);
     for (std::size_t expert = 0; expert + 1 < by_expert.size(); ++expert) {
       if (by_expert[expert] == 0) continue;
       chooser.deal(expert, by_expert[expert],
                    [&, &rank_of = placement.rank_of](std::uint32_t slot, std::uint32_t count) {
                      to_slot[slot] += count;
+                     most = std::max(most, count);
                      to_rank[first + index(rank_of[slot])] += count;
                    });
     }
@@ -68,6 +70,7 @@ std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
     layer.tokens.clear();
     layer.per_physical_expert.assign(slots * static_cast<std::size_t>(plan.parallelism.ep_groups()),
                                      0);
+    layer.most_for_expert.assign(static_cast<std::size_t>(plan.parallelism.ep_groups()), 0);
     std::vector<GroupExperts> groups;
     for (std::size_t group = 0; group < std::max<std::size_t>(plan.group_placement.size(), 1);
          ++group) {

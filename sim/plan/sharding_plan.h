@@ -66,7 +66,8 @@ struct ShardingPlan {
   std::string overlap = "none";
   int max_tokens_per_rank =
       0;  // buffers are allocated for this many; 0 = the batch's largest, rounded up to 128
-  int exchange_sms = 0;  // held by dispatch and combine kernels; 0 = the algorithm's default
+  double capacity_factor = 0;  // of ExchangeShape
+  int exchange_sms = 0;        // held by dispatch and combine kernels; 0 = the algorithm's default
   Precision precision;
 
   const Placement& placement_of(std::size_t layer, std::size_t group) const {

@@ -11,6 +11,7 @@
 #include "sim/scenario/at_place.h"
 #include "sim/scenario/load_cluster.h"
 #include "sim/scenario/load_faults.h"
+#include "sim/scenario/load_precision.h"
 #include "sim/scenario/load_synthetic.h"
 
 namespace moesim {
@@ -132,38 +133,6 @@ WorkloadSpec read_workload(const JsonNode& node) {
   return workload;
 }
 
-WeightFormat read_weight_format(const JsonNode& node) {
-  const std::vector<WeightFormat> formats{WeightFormat::f32, WeightFormat::bf16, WeightFormat::fp8,
-                                          WeightFormat::mxfp4, WeightFormat::int4};
-  std::vector<std::string> names;
-  names.reserve(formats.size());
-  for (const WeightFormat format : formats) names.push_back(to_text(format));
-  const std::string name = node.as_choice(names, "precision");
-  return formats[static_cast<std::size_t>(std::find(names.begin(), names.end(), name) -
-                                          names.begin())];
-}
-
-PayloadFormat read_payload(const JsonNode& node) {
-  return payload_named(node.as_choice(payload_names(), "precision"));
-}
-
-Precision read_precision(const std::optional<JsonNode>& node, const MoeModel& model) {
-  Precision precision;
-  precision.experts = model.expert_format;  // as the checkpoint is published
-  precision.dense = model.dense_format;
-  if (!node) return precision;
-  node->allow_only({"experts", "dense", "dispatch", "combine", "kv_cache"});
-  if (const auto value = node->find("experts")) precision.experts = read_weight_format(*value);
-  if (const auto value = node->find("dense")) precision.dense = read_weight_format(*value);
-  if (const auto value = node->find("dispatch")) precision.dispatch = read_payload(*value);
-  if (const auto value = node->find("combine")) precision.combine = read_payload(*value);
-  if (const auto value = node->find("kv_cache"))
-    precision.kv_cache = value->as_choice({"bf16", "fp8"}, "precision") == "fp8"
-                             ? WeightFormat::fp8
-                             : WeightFormat::bf16;
-  return precision;
-}
-
 void read_all_to_all(const JsonNode& node, ShardingPlan& plan) {
   const auto names = Catalog<AllToAllPart>::instance().names();
   if (node.is_string()) {
@@ -178,7 +147,7 @@ void read_all_to_all(const JsonNode& node, ShardingPlan& plan) {
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "redundant_experts", "placement",
                    "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
-                   "precision"});
+                   "capacity_factor", "precision"});
   const int ranks = cluster.options.nodes * cluster.options.gpus_per_node;
   const int sms = load_accelerator(cluster.accelerator).sms;
   ShardingPlan plan;
@@ -188,6 +157,8 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
   read_int(node, "redundant_experts", plan.redundant_experts, 0, 1 << 16);
   read_int(node, "max_tokens_per_rank", plan.max_tokens_per_rank, 1, 1 << 20);
   read_int(node, "exchange_sms", plan.exchange_sms, 0, sms > 0 ? sms : kMostSms);
+  if (const auto factor = node.find("capacity_factor"))
+    plan.capacity_factor = factor->as_ratio(0, 1000);
   if (const auto placement = node.find("placement")) {
     plan.placement_strategy =
         placement->as_choice(Catalog<PlacementPart>::instance().names(), "placement");

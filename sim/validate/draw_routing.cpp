@@ -102,6 +102,8 @@ std::shared_ptr<const RoutedCopies> draw_routing(const RoutingDraw& draw) {
   SourceRows rows{std::vector<std::uint32_t>(ranks), std::vector<std::uint32_t>(ranks),
                   std::vector<std::uint32_t>((ranks + per_node - 1) / per_node)};
   std::vector<int> chosen;
+  std::vector<std::uint32_t> of_source(routed->per_physical_expert.size());
+  std::uint32_t most = 0;
   for (std::size_t source = 0; source < ranks; ++source) {
     Random random = Random::named(draw.seed, "source " + std::to_string(source));
     for (int token = 0; token < draw.tokens_per_rank; ++token) {
@@ -111,6 +113,7 @@ std::shared_ptr<const RoutedCopies> draw_routing(const RoutingDraw& draw) {
       for (const int expert : chosen) {
         const std::size_t rank = static_cast<std::size_t>(expert) / per_rank;
         ++routed->per_physical_expert[static_cast<std::size_t>(expert)];
+        most = std::max(most, ++of_source[static_cast<std::size_t>(expert)]);
         ++rows.copies[rank];
         if (rank != last_rank) ++rows.ranks[rank];
         if (rank / per_node != last_node) ++rows.nodes[rank / per_node];
@@ -118,10 +121,12 @@ std::shared_ptr<const RoutedCopies> draw_routing(const RoutingDraw& draw) {
         last_node = rank / per_node;
       }
     }
+    std::fill(of_source.begin(), of_source.end(), 0);
     routed->copies.add_source(rows.copies);
     routed->rank_tokens.add_source(rows.ranks);
     routed->node_tokens.add_source(rows.nodes);
   }
+  routed->most_for_expert = {most};
   return routed;
 }
 

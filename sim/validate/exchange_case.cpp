@@ -55,6 +55,7 @@ ExchangeProbe::ExchangeProbe(ExchangeCase described, ExchangeDirection direction
             case_.calibration};
   timing_ = exchange_timing(query_);
   const AllToAllPart& part = Catalog<AllToAllPart>::instance().at(case_.algorithm, "all-to-all");
+  sm_speed_ = sm_speed(case_.shape.sms, part.default_sms);
   const auto& traffic = direction == ExchangeDirection::dispatch ? part.dispatch : part.combine;
   const int draws = std::clamp(kTokensDrawn / case_.routing.tokens_per_rank, 1, kMostDraws);
   for (int i = 0; i < draws; ++i) {
@@ -73,7 +74,8 @@ Exchange ExchangeProbe::stage(const std::vector<ExchangeTraffic>& stages,
   inputs.traffic = stages[index];
   inputs.timing = timing;
   inputs.peers = case_.shape.ranks - 1;
-  if (case_.shape.sms > 0) inputs.sms = case_.shape.sms;
+  inputs.sm_speed = sm_speed_;
+  inputs.memory_bandwidth = case_.cluster.accelerator.memory_bandwidth;
   if (index == 0) {
     inputs.experts = case_.shape.physical_experts;
   } else {

@@ -64,6 +64,7 @@ class ExchangeProbe {
   FabricPaths paths_;
   TimingQuery query_;
   ExchangeTiming timing_;
+  double sm_speed_ = 1;
   std::vector<std::shared_ptr<const RoutedCopies>> draws_;
   std::vector<std::vector<ExchangeTraffic>> traffic_;  // by draw: stages
 };

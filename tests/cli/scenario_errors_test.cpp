@@ -222,3 +222,9 @@ TEST_CASE("A fault that the pool cannot go around is refused when it is loaded")
   INFO(apart.output);
   CHECK(apart.code == 0);
 }
+
+TEST_CASE("A capacity factor is a number from 0") {
+  check_refused(
+      check_edited("\"redundant_experts\"", "\"capacity_factor\": -1, \"redundant_experts\""),
+      {"edited.json:15:", "plan.capacity_factor", "-1 is out of range; allowed: 0.0 to 1000.0"});
+}

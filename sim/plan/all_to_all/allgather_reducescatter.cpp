@@ -16,6 +16,7 @@ std::vector<ExchangeTraffic> legs(const ExchangeShape& shape,
   const RailLegs legs = rail_legs_of_all(kName, shape, routed);
   ExchangeTraffic traffic;
   traffic.legs = {{legs.rail, row, transposed}, {legs.local, row, transposed}};
+  traffic.messages_per_peer = 1;  // as a ring has
   return {traffic};
 }
 

@@ -8,18 +8,6 @@
 namespace moesim {
 namespace {
 
-void check_whole_nodes(const std::string& algorithm, const ExchangeShape& shape) {
-  if (shape.ranks <= shape.ranks_per_node ? shape.ranks_per_node % shape.ranks == 0
-                                          : shape.ranks % shape.ranks_per_node == 0)
-    return;
-  throw InputError(Location{"", 0, 0, "plan.expert_parallel"},
-                   algorithm +
-                       " forwards over rails: an EP group takes whole nodes or a part of one that "
-                       "divides it, not " +
-                       std::to_string(shape.ranks) + " ranks on nodes of " +
-                       std::to_string(shape.ranks_per_node));
-}
-
 // Rows of one source: by destination rank, and by node (those of the own node count nothing).
 struct Fan {
   std::vector<std::uint32_t> to_rank, to_node;
@@ -52,8 +40,7 @@ class LocalRows {
 
 // fill(source, Fan&) adds the source's rows.
 template <class FillFan>
-RailLegs legs_of(const ExchangeShape& shape, std::size_t ranks, const FillFan& fill) {
-  const auto per_node = static_cast<std::size_t>(shape.ranks_per_node);
+RailLegs legs_of(std::size_t ranks, std::size_t per_node, const FillFan& fill) {
   auto rail = std::make_shared<RowCounts>();
   LocalRows local(ranks, per_node);
   std::vector<std::uint32_t> on_rail(ranks);
@@ -77,27 +64,47 @@ RailLegs legs_of(const ExchangeShape& shape, std::size_t ranks, const FillFan& f
 
 }  // namespace
 
+void check_whole_nodes(const std::string& algorithm, const ExchangeShape& shape) {
+  if (shape.ranks <= shape.ranks_per_node ? shape.ranks_per_node % shape.ranks == 0
+                                          : shape.ranks % shape.ranks_per_node == 0)
+    return;
+  throw InputError(Location{"", 0, 0, "plan.expert_parallel"},
+                   algorithm +
+                       " forwards over rails: an EP group takes whole nodes or a part of one that "
+                       "divides it, not " +
+                       std::to_string(shape.ranks) + " ranks on nodes of " +
+                       std::to_string(shape.ranks_per_node));
+}
+
 RailLegs rail_legs(const std::string& algorithm,
                    const ExchangeShape& shape,
                    const RoutedCopies& routed) {
   check_whole_nodes(algorithm, shape);
-  return legs_of(shape, static_cast<std::size_t>(routed.ranks), [&](std::size_t source, Fan& fan) {
+  const auto fill = [&](std::size_t source, Fan& fan) {
     for (const auto [rank, rows] : routed.rank_tokens.of(source)) fan.to_rank[rank] = rows;
     for (const auto [node, rows] : routed.node_tokens.of(source)) fan.to_node[node] = rows;
-  });
+  };
+  return legs_of(static_cast<std::size_t>(routed.ranks),
+                 static_cast<std::size_t>(shape.ranks_per_node), fill);
 }
 
 RailLegs rail_legs_of_all(const std::string& algorithm,
                           const ExchangeShape& shape,
                           const RoutedCopies& routed) {
   check_whole_nodes(algorithm, shape);
-  const auto group = static_cast<std::size_t>(shape.ranks);
-  const auto per_node = static_cast<std::size_t>(shape.ranks_per_node);
-  return legs_of(shape, static_cast<std::size_t>(routed.ranks), [&](std::size_t source, Fan& fan) {
+  return rail_legs_of_all(shape.ranks, shape.ranks_per_node, routed.tokens);
+}
+
+RailLegs rail_legs_of_all(int group_ranks,
+                          int ranks_per_node,
+                          std::span<const std::uint32_t> rows) {
+  const auto group = static_cast<std::size_t>(group_ranks);
+  const auto per_node = static_cast<std::size_t>(ranks_per_node);
+  return legs_of(rows.size(), per_node, [&](std::size_t source, Fan& fan) {
     const std::size_t first = source / group * group;
     for (std::size_t rank = first; rank < first + group; ++rank) {
-      fan.to_rank[rank] = routed.tokens[source];
-      fan.to_node[rank / per_node] = routed.tokens[source];
+      fan.to_rank[rank] = rows[source];
+      fan.to_node[rank / per_node] = rows[source];
     }
   });
 }

@@ -2,6 +2,8 @@
 // in each node that needs it, which forwards it over NVLink.
 #pragma once
 
+#include <span>
+
 #include "sim/plan/all_to_all.h"
 
 namespace moesim {
@@ -11,9 +13,12 @@ struct RailLegs {
   std::shared_ptr<const RowCounts> local;  // within a node: the node's own rows and forwarded ones
 };
 
+// InputError (with the algorithm's name) where an EP group that crosses nodes has no whole nodes:
+// its rails then lack GPUs.
+void check_whole_nodes(const std::string& algorithm, const ExchangeShape& shape);
+
 // One rail row a (token, other node), one local row a (token, rank it is not yet on); from
-// routed.rank_tokens and node_tokens. InputError (with the algorithm's name) where an EP group that
-// crosses nodes has no whole nodes: its rails then lack GPUs.
+// routed.rank_tokens and node_tokens. Checks whole nodes.
 RailLegs rail_legs(const std::string& algorithm,
                    const ExchangeShape& shape,
                    const RoutedCopies& routed);
@@ -22,5 +27,9 @@ RailLegs rail_legs(const std::string& algorithm,
 RailLegs rail_legs_of_all(const std::string& algorithm,
                           const ExchangeShape& shape,
                           const RoutedCopies& routed);
+
+// The same for rows by rank of any pool, in groups that fill whole nodes or a part that divides
+// one.
+RailLegs rail_legs_of_all(int group_ranks, int ranks_per_node, std::span<const std::uint32_t> rows);
 
 }  // namespace moesim

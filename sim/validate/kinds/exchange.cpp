@@ -42,8 +42,8 @@ std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
   return prediction;
 }
 
-// A record of one direction, whole: constants of two cannot be told apart by their sum, nor those of
-// a dispatch from its prepare step's.
+// A record of one direction, whole: constants of two cannot be told apart by their sum, nor those
+// of a dispatch from its prepare step's.
 std::optional<FitSample> sample(const MeasurementRecord& record, const std::string& calibration) {
   auto outcome = read_exchange_record(*record.typed, calibration);
   const auto* read = std::get_if<RecordedExchange>(&outcome);

@@ -111,8 +111,10 @@ TEST_CASE("rows of copies, of ranks and of rails equal a recount token by token"
     CHECK(rows("nvlink_one_sided", 0) == by_rank);
     CHECK(rows("nvlink_two_sided", 0) == by_rank);
     const RailRecount chosen = recount_rails(world, layer, as_chosen);
-    CHECK(rows("deepep_normal", 0) == chosen.rail);
-    CHECK(rows("deepep_normal", 1) == chosen.local);
+    for (const char* name : {"deepep_normal", "deepep_v2", "hybridep"}) {
+      CHECK(rows(name, 0) == chosen.rail);
+      CHECK(rows(name, 1) == chosen.local);
+    }
     const auto group = static_cast<std::size_t>(c.expert_parallel);
     const RailRecount all =
         recount_rails(world, layer, [&](std::size_t source, const std::vector<std::size_t>&) {
@@ -149,27 +151,30 @@ TEST_CASE("low latency crosses rails and loads spines, normal mode keeps to its 
   const auto spine_bytes = [&](const char* name) {
     const Directions both = traffic_of(name, world, routed);
     double bytes = 0;
-    for (const auto* stages : {&both.dispatch, &both.combine}) {
-      ExchangeInputs inputs;
-      inputs.traffic = stages->at(0);
-      const Exchange exchange = make_exchange(paths, world.cluster.ranks(), inputs);
-      for (std::size_t link = 0; link < exchange.link_bytes.size(); ++link)
-        if (world.cluster.fabric.links[link].tier == LinkTier::leaf_spine)
-          bytes += exchange.link_bytes[link].value;
-    }
+    for (const auto* stages : {&both.dispatch, &both.combine})
+      for (const ExchangeTraffic& stage : *stages) {
+        ExchangeInputs inputs;
+        inputs.traffic = stage;
+        const Exchange exchange = make_exchange(paths, world.cluster.ranks(), inputs);
+        for (std::size_t link = 0; link < exchange.link_bytes.size(); ++link)
+          if (world.cluster.fabric.links[link].tier == LinkTier::leaf_spine)
+            bytes += exchange.link_bytes[link].value;
+      }
     return bytes;
   };
   CHECK(spine_bytes("deepep_low_latency") > 0);
   CHECK(spine_bytes("nccl_pairwise") > 0);
-  CHECK(spine_bytes("deepep_normal") == 0);
-  CHECK(spine_bytes("allgather_reducescatter") == 0);
+  for (const char* name :
+       {"deepep_normal", "deepep_v2", "hybridep", "hierarchical_2d", "allgather_reducescatter"})
+    CHECK(spine_bytes(name) == 0);
 }
 
 TEST_CASE("normal mode across parts of nodes is refused by key") {
   StepWorld world(StepCase{.nodes = 3, .redundant = 16, .expert_parallel = 12});
   const auto routed = count_all(world, true)[0];
-  CHECK_THROWS_WITH_AS(traffic_of("deepep_normal", world, routed),
-                       doctest::Contains("plan.expert_parallel"), InputError);
+  for (const char* name : {"deepep_normal", "deepep_v2", "hybridep", "hierarchical_2d"})
+    CHECK_THROWS_WITH_AS(traffic_of(name, world, routed), doctest::Contains("plan.expert_parallel"),
+                         InputError);
 }
 
 TEST_CASE("rows over rails are 7472 B in fp8 and 14416 B in bf16 at hidden 7168, k 8") {

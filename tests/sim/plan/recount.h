@@ -13,10 +13,10 @@ namespace moesim::test {
 
 using Matrix = std::vector<std::vector<double>>;  // [source][destination] copies
 
-// Calls visit(source, destinations) for every token: a rank for each of its copies, with a counter
-// per (source, expert), as the contract words it.
+// Calls visit(source, slots) for every token: a slot of its EP group for each of its copies, with a
+// counter per (source, expert), as the contract words it.
 template <class Visit>
-void each_token(const StepWorld& world, std::size_t layer, const Visit& visit) {
+void each_token_slots(const StepWorld& world, std::size_t layer, const Visit& visit) {
   const auto group_ranks = static_cast<std::size_t>(world.plan.parallelism.expert);
   const auto tensor = static_cast<std::size_t>(world.plan.parallelism.tensor);
   const Placement& placement = world.plan.placement[layer];
@@ -25,24 +25,37 @@ void each_token(const StepWorld& world, std::size_t layer, const Visit& visit) {
     for (std::size_t token = 0; token < world.batch.rows[group].size(); ++token) {
       const std::size_t source = group * tensor + token % tensor;
       const std::size_t first = source / group_ranks * group_ranks;
-      std::vector<std::size_t> destinations;
+      std::vector<std::size_t> chosen;
       for (const std::uint16_t expert : world.trace.choice(world.batch.rows[group][token], layer)) {
         if (expert == kNotRouted) continue;
         std::vector<std::size_t> all, node, own;
         for (std::size_t slot = 0; slot < placement.rank_of.size(); ++slot) {
           if (index(placement.replica_of[slot]) != expert) continue;
           const std::size_t rank = first + index(placement.rank_of[slot]);
-          all.push_back(rank);
-          if (rank / 8 == source / 8) node.push_back(rank);
-          if (rank == source) own.push_back(rank);
+          all.push_back(slot);
+          if (rank / 8 == source / 8) node.push_back(slot);
+          if (rank == source) own.push_back(slot);
         }
         const bool nearest = world.plan.replica_choice == ReplicaChoice::nearest;
         const auto& from = nearest && !own.empty() ? own : nearest && !node.empty() ? node : all;
         const std::size_t turn = dealt[{source, expert}]++;
-        destinations.push_back(from[(source - first + turn) % from.size()]);
+        chosen.push_back(from[(source - first + turn) % from.size()]);
       }
-      visit(source, destinations);
+      visit(source, chosen);
     }
+}
+
+// The same with the rank of each copy: visit(source, destinations).
+template <class Visit>
+void each_token(const StepWorld& world, std::size_t layer, const Visit& visit) {
+  const auto group_ranks = static_cast<std::size_t>(world.plan.parallelism.expert);
+  const Placement& placement = world.plan.placement[layer];
+  each_token_slots(world, layer, [&](std::size_t source, const std::vector<std::size_t>& slots) {
+    std::vector<std::size_t> destinations;
+    for (const std::size_t slot : slots)
+      destinations.push_back(source / group_ranks * group_ranks + index(placement.rank_of[slot]));
+    visit(source, destinations);
+  });
 }
 
 inline Matrix recount(const StepWorld& world, std::size_t layer) {

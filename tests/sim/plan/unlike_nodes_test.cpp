@@ -87,11 +87,12 @@ TEST_CASE("an exchange has the constants and the basis of its weakest GPU") {
   const ExchangeName name{"deepep_low_latency", "dispatch", false};
   const ExchangeTiming own = weakest_timing(name, alike, 16);
   const ExchangeTiming other =
-      exchange_timing(name.algorithm, name.direction, name.within_node, "a100-sxm");
+      exchange_timing({name.algorithm, name.direction, name.within_node, "a100-sxm"});
   REQUIRE(own.basis != other.basis);
   const ExchangeTiming weakest = weakest_timing(name, mixed, 16);
   CHECK(weakest.basis == weaker(own.basis, other.basis));
-  CHECK(weakest.fixed == std::max(own.fixed, other.fixed));
-  CHECK(weakest.nic_efficiency == std::min(own.nic_efficiency, other.nic_efficiency));
+  CHECK(weakest.protocol.fixed == std::max(own.protocol.fixed, other.protocol.fixed));
+  CHECK(weakest.protocol.nic_efficiency ==
+        std::min(own.protocol.nic_efficiency, other.protocol.nic_efficiency));
   CHECK(weakest_timing(name, mixed, 8).basis == own.basis);  // the second node takes no part
 }
