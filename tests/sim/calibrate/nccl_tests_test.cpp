@@ -28,7 +28,7 @@ TEST_CASE("every row out of place becomes a time") {
   CHECK(log.figures[1].value == 62.5);
   CHECK(log.figures[2].message_bytes == 4194304);
   CHECK(log.figures[2].value == 110);
-  CHECK(log.figures[2].where.line == 18);
+  CHECK(log.figures[2].where.line == 19);
   CHECK(log.notes.empty());
 }
 
@@ -100,10 +100,10 @@ TEST_CASE("a launcher's prefixes and colours do not hide the table") {
 TEST_CASE("wrong results, bad rows and cut rows are refused with their line") {
   const std::string text = log_text("alltoall.txt");
   CHECK(
-      holds(refusal(replaced(text, "30.20       0", "30.20       3")), "x.log:15: 3 wrong values"));
-  CHECK(holds(refusal(replaced(text, " 62.50 ", "  nan  ")), "x.log:15: column time"));
+      holds(refusal(replaced(text, "30.20       0", "30.20       3")), "x.log:16: 3 wrong values"));
+  CHECK(holds(refusal(replaced(text, " 62.50 ", "  nan  ")), "x.log:16: column time"));
   CHECK(holds(refusal(replaced(text, " half ", " hulf ")), "did you mean \"half\""));
-  CHECK(holds(refusal(text.substr(0, text.find(" 62.50 "))), "x.log:15: the row has 5 of 13"));
+  CHECK(holds(refusal(text.substr(0, text.find(" 62.50 "))), "x.log:16: the row has 5 of 13"));
   CHECK(holds(refusal(text.substr(0, text.find("     1048576"))), "did the test stop early?"));
   CHECK(holds(refusal(replaced(text, "   time  ", "cputime  ")), "without -C"));
   CHECK(holds(refusal(replaced(text, "#       size", "#       bytes")), "no column \"size\""));
