@@ -85,7 +85,7 @@ std::size_t source_length(std::string_view text) {
     return ray ? close + 1 : 0;
   }
   const std::size_t name = run_length(text, is_name);
-  if (name == 0 || name == text.size()) return 0;
+  if (name == 0 || name == text.size() || text.starts_with("EP:")) return 0;  // DeepEP V2's own
   if (text[name] == ':') return name + 1 == text.size() || is_blank(text[name + 1]) ? name : 0;
   const std::size_t blanks = run_length(text.substr(name), is_blank);
   return blanks > 0 && name + blanks < text.size() && text[name + blanks] == '|' ? name : 0;

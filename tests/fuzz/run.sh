@@ -15,6 +15,7 @@ build=build/sanitize
 seeds() {
   case $1 in
     safetensors) echo tests/data/golden/*/expected.safetensors ;;
+    benchmark_log) echo tests/calibrate/logs/*.txt ;;
     torch_archive | zip) echo tests/data/imports/* ;;
     model_config) echo workloads/models/*.json tests/data/golden/*/config.json ;;
     json) echo scenarios/*.json workloads/models/*.json ;;
