@@ -44,7 +44,8 @@ std::string fault_table(const StudyResult& study) {
   std::vector<std::vector<std::string>> rows;
   for (const PointResult& point : study.points)
     for (const FaultResult& fault : point.faults)
-      rows.push_back({point.label, fault.fault, to_text(Seconds(fault.at)), pace_text(fault.before),
+      rows.push_back({point.label, fault.fault,
+                      fault.at == 0 ? "start" : to_text(Seconds(fault.at)), pace_text(fault.before),
                       recovery_text(fault), pace_text(fault.after), remaining_text(fault)});
   return rows.empty() ? "" : text_table(columns, rows) + "\n";
 }
