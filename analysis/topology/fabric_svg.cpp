@@ -5,29 +5,13 @@
 #include <cmath>
 
 #include "analysis/charts/chart_kit.h"
+#include "analysis/report/page.h"
 #include "analysis/topology/fabric_picture.h"
 
 namespace moesim {
 namespace {
 
 constexpr double kTop = 48, kLegendLine = 20;
-
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char letter : text) {
-    if (letter == '<')
-      safe += "&lt;";
-    else if (letter == '>')
-      safe += "&gt;";
-    else if (letter == '&')
-      safe += "&amp;";
-    else if (letter == '"')
-      safe += "&quot;";
-    else
-      safe += letter;
-  }
-  return safe;
-}
 
 // Tiers that never meet in one fabric share a colour.
 std::string colour_of(LinkTier tier) {
@@ -101,7 +85,7 @@ std::string titles_svg(const FabricPicture& picture) {
   for (const PictureFrame& frame : picture.frames)
     svg +=
         fmt::format("<text x=\"{}\" y=\"{}\" class=\"rim\">{}</text>\n",
-                    number(frame.x + frame.width / 2), number(frame.y - 5), escaped(frame.title));
+                    number(frame.x + frame.width / 2), number(frame.y - 5), escape_html(frame.title));
   return svg;
 }
 
@@ -109,9 +93,9 @@ std::string box_svg(const PictureBox& box) {
   return fmt::format(
       "<g><title>{}</title><rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" rx=\"3\" "
       "fill=\"{}\" stroke=\"#555\"/><text x=\"{}\" y=\"{}\">{}</text></g>\n",
-      escaped(box.tooltip), number(box.x - box.width / 2), number(box.y - box.height / 2),
+      escape_html(box.tooltip), number(box.x - box.width / 2), number(box.y - box.height / 2),
       number(box.width), number(box.height), fill_of(box.kind), number(box.x), number(box.y + 3.5),
-      escaped(box.label));
+      escape_html(box.label));
 }
 
 template <class Value>
@@ -137,7 +121,7 @@ std::string legend_svg(const FabricSummary& summary, double y) {
   if (summary.oversubscription > 0)
     facts += fmt::format(", oversubscription {:.3g} : 1", summary.oversubscription);
   return svg + fmt::format("<text x=\"24\" y=\"{}\" class=\"left\">{}</text>\n", number(y + 4),
-                           escaped(facts));
+                           escape_html(facts));
 }
 
 }  // namespace
@@ -155,12 +139,12 @@ std::string fabric_svg(const FabricPicture& picture,
       ".rim{{paint-order:stroke;stroke:#fff;stroke-width:4px}}</style>\n"
       "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
       "<text x=\"24\" y=\"30\" class=\"head\">{2}</text>\n<g transform=\"translate({3} {4})\">\n",
-      number(width), number(height), escaped(title), number((width - picture.width) / 2), kTop);
+      number(width), number(height), escape_html(title), number((width - picture.width) / 2), kTop);
   svg += frames_svg(picture) + lines_svg(picture, summary) + titles_svg(picture);
   for (const PictureBox& box : picture.boxes) svg += box_svg(box);
   for (const PictureText& text : picture.texts)
     svg += fmt::format("<text x=\"{}\" y=\"{}\"{}>{}</text>\n", number(text.x), number(text.y),
-                       text.centred ? "" : " class=\"left\"", escaped(text.text));
+                       text.centred ? "" : " class=\"left\"", escape_html(text.text));
   return svg + "</g>\n" + legend_svg(summary, legend) + "</svg>\n";
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "analysis/charts/chart_kit.h"
+#include "analysis/report/page.h"
 #include "analysis/validation/validation_report.h"
 
 namespace moesim {
@@ -57,19 +58,6 @@ class Axes {
   double low_ = 0, high_ = 1;  // decades
 };
 
-std::string escaped(const std::string& text) {
-  std::string safe;
-  for (const char letter : text) {
-    if (letter == '<')
-      safe += "&lt;";
-    else if (letter == '&')
-      safe += "&amp;";
-    else
-      safe += letter;
-  }
-  return safe;
-}
-
 std::string points(const Validation& validation, const Axes& axes) {
   std::map<std::string, std::size_t> colours;
   for (const ValidatedRecord& one : validation.records) colours.emplace(one.prediction.what, 0);
@@ -81,7 +69,7 @@ std::string points(const Validation& validation, const Axes& axes) {
     text += fmt::format(R"(<circle cx="{}" cy="{}" r="5" fill="{}"/><text x="{}" y="{}">{}</text>)"
                         "\n",
                         kLeft + kSide + 24, y - 4, series_colour(colour), kLeft + kSide + 36, y,
-                        escaped(what));
+                        escape_html(what));
   }
   for (const ValidatedRecord& one : validation.records) {
     const Prediction& prediction = one.prediction;
@@ -92,7 +80,7 @@ std::string points(const Validation& validation, const Axes& axes) {
         R"(stroke-width="0.5"><title>{}: predicted {:.1f} us, measured {:.1f} us</title></circle>)"
         "\n",
         axes.x(measured), axes.y(predicted), series_colour(colours.at(prediction.what)),
-        escaped(one.record.id), predicted, measured);
+        escape_html(one.record.id), predicted, measured);
   }
   return text;
 }

@@ -44,23 +44,16 @@ double value_bytes(const ExchangeShape& shape) {
   return 2 * hidden;
 }
 
-std::vector<ExchangeTraffic> traffic_of(const RailLegs& legs, double row, bool transposed) {
-  ExchangeTraffic traffic;
-  traffic.legs = {{legs.rail, row, transposed}, {legs.local, row, transposed}};
-  traffic.messages_per_row = 1;
-  return {traffic};
-}
-
 std::vector<ExchangeTraffic> dispatch(const ExchangeShape& shape,
                                       const std::shared_ptr<const RoutedCopies>& routed) {
   const double values = value_bytes(shape);
   const double scales = row_bytes(shape.hidden, shape.dispatch) - values;
-  return traffic_of(rail_legs(kName, shape, *routed), dispatch_row(shape, values, scales), false);
+  return rail_traffic(rail_legs(kName, shape, *routed), dispatch_row(shape, values, scales), false);
 }
 
 std::vector<ExchangeTraffic> combine(const ExchangeShape& shape,
                                      const std::shared_ptr<const RoutedCopies>& routed) {
-  return traffic_of(rail_legs(kName, shape, *routed), combine_row(shape), true);
+  return rail_traffic(rail_legs(kName, shape, *routed), combine_row(shape), true);
 }
 
 // The larger of dispatch's and combine's, in steps of 2 MiB, and 16 MiB of signals and counters

@@ -16,23 +16,17 @@ double experts_of_node(const ExchangeShape& shape) {
          std::min(shape.ranks, shape.ranks_per_node);
 }
 
-std::vector<ExchangeTraffic> traffic_of(const RailLegs& legs, double row, bool transposed) {
-  ExchangeTraffic traffic;
-  traffic.legs = {{legs.rail, row, transposed}, {legs.local, row, transposed}};
-  traffic.messages_per_row = 1;
-  return {traffic};
-}
-
 // A dispatched row brings its weights for all experts of the destination's node, 4 bytes each.
 std::vector<ExchangeTraffic> dispatch(const ExchangeShape& shape,
                                       const std::shared_ptr<const RoutedCopies>& routed) {
   const double row = row_bytes(shape.hidden, shape.dispatch) + 4 * experts_of_node(shape);
-  return traffic_of(rail_legs(kName, shape, *routed), row, false);
+  return rail_traffic(rail_legs(kName, shape, *routed), row, false);
 }
 
 std::vector<ExchangeTraffic> combine(const ExchangeShape& shape,
                                      const std::shared_ptr<const RoutedCopies>& routed) {
-  return traffic_of(rail_legs(kName, shape, *routed), row_bytes(shape.hidden, shape.combine), true);
+  return rail_traffic(rail_legs(kName, shape, *routed), row_bytes(shape.hidden, shape.combine),
+                      true);
 }
 
 // Room for all tokens of the group, once for what arrives and once for what experts put out, each

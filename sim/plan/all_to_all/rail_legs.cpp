@@ -109,4 +109,11 @@ RailLegs rail_legs_of_all(int group_ranks,
   });
 }
 
+std::vector<ExchangeTraffic> rail_traffic(const RailLegs& legs, double row_bytes, bool transposed) {
+  ExchangeTraffic traffic;
+  traffic.legs = {{legs.rail, row_bytes, transposed}, {legs.local, row_bytes, transposed}};
+  traffic.messages_per_row = 1;
+  return {traffic};
+}
+
 }  // namespace moesim

@@ -23,7 +23,10 @@ RailLegs rail_legs(const std::string& algorithm,
                    const ExchangeShape& shape,
                    const RoutedCopies& routed);
 
-// The same where every token goes to every rank of its EP group.
+// Rows of one size over both legs, a message each.
+std::vector<ExchangeTraffic> rail_traffic(const RailLegs& legs, double row_bytes, bool transposed);
+
+// The same legs where every token goes to every rank of its EP group.
 RailLegs rail_legs_of_all(const std::string& algorithm,
                           const ExchangeShape& shape,
                           const RoutedCopies& routed);
