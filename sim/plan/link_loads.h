@@ -16,7 +16,7 @@ struct ExchangeInputs {
   int experts = 0;          // physical experts of the EP group, for timing.per_expert
   int sms = kReferenceSms;  // that the exchange holds, for timing.sm_rate
   int peers = 0;            // other ranks a rank talks to: size of its EP or TP group - 1
-  bool keep_flows = false;
+  bool keep_flows = false, keep_shares = false;
 };
 
 // Ranks of every leg <= paths.ranks(): the ranks of the pool are the fabric's first. Rows that stay

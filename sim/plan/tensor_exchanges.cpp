@@ -40,6 +40,7 @@ TensorExchanges::TensorExchanges(const StepInputs& inputs,
         {"nccl_tensor_parallel", direction, within_node, inputs.cluster.accelerator.name, ""});
     wanted.peers = inputs.plan.parallelism.tensor - 1;
     wanted.keep_flows = inputs.keep_flows;
+    wanted.keep_shares = inputs.keep_shares;
     return make_exchange(paths, inputs.plan.parallelism.ranks, wanted);
   };
   reduce_ = exchange("reduce_scatter", false);

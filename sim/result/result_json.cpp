@@ -80,6 +80,35 @@ void fields(auto& at, Like<LinkResult> auto& link) {
   at("busy_share", link.busy_share);
 }
 
+void fields(auto& at, Like<BottleneckResult> auto& bottleneck) {
+  at("layer", bottleneck.layer);
+  at("kind", bottleneck.kind);
+  at("link", bottleneck.link);
+  at("tier", bottleneck.tier);
+  at("bytes", bottleneck.bytes);
+  at("busy", bottleneck.busy);
+  at("finish", bottleneck.finish);
+  at("utilisation", bottleneck.utilisation);
+  at("rank", bottleneck.rank);
+  at("expert", bottleneck.expert);
+  at("ratio", bottleneck.ratio);
+  at("words", bottleneck.words);
+}
+
+void fields(auto& at, Like<LinkUse> auto& use) {
+  at("name", use.name);
+  at("utilisation", use.utilisation);
+}
+
+void fields(auto& at, Like<FidelityResult> auto& fidelity) {
+  at("fidelity", fidelity.fidelity);
+  at("exchanges", fidelity.exchanges);
+  at("against", fidelity.against);
+  at("sampled", fidelity.sampled);
+  at("error", fidelity.error);
+  at("words", fidelity.words);
+}
+
 void fields(auto& at, Like<CheckResult> auto& check) {
   at("law", check.law);
   at("passed", check.passed);
@@ -111,6 +140,9 @@ void fields(auto& at, Like<PointResult> auto& point) {
   at("expert_load_layers", point.expert_load_layers);
   at("memory", point.memory);
   at("links", point.links);
+  at("bottlenecks", point.bottlenecks);
+  at("link_use", point.link_use);
+  at("fidelities", point.fidelities);
   at("checks", point.checks);
   at("notes", point.notes);
   at("inputs", point.inputs);
@@ -237,18 +269,6 @@ class Reader {
 };
 
 }  // namespace
-
-const Metric* find_metric(const PointResult& result, const std::string& name) {
-  for (const NamedMetric& named : result.metrics)
-    if (named.name == name) return &named.metric;
-  return nullptr;
-}
-
-Basis weakest_basis(const PointResult& result) {
-  Basis weakest = Basis::exact;
-  for (const NamedMetric& named : result.metrics) weakest = weaker(weakest, named.metric.basis);
-  return weakest;
-}
 
 json to_json(const PointResult& result) { return Writer::write(result, ""); }
 

@@ -10,9 +10,8 @@
 
 namespace moesim {
 
-// `wanted` nullopt is auto: bound, or flows where links are shared unevenly (oversubscription,
-// ECMP) and the ranks are few enough. Fills the result's fidelity and checks; CheckError when a
-// step breaks a law.
+// `wanted` nullopt is auto (choose_fidelity.h). Fills the result's fidelity, fidelities and checks;
+// CheckError when a step breaks a law.
 void replay_steps(const StepInputs& inputs,
                   const std::vector<Batch>& batches,
                   const std::optional<Fidelity>& wanted,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "sim/io/files.h"
 #include "sim/memory/memory_ledger.h"
 #include "sim/plan/fabric_paths.h"
 #include "sim/plan/moe_layers.h"
@@ -106,7 +107,10 @@ void take_memory(const MemoryLedger& ledger, PointResult& result) {
 
 }  // namespace
 
-PointResult run_point(const StudyPoint& point, const std::string& trace_path, int threads) {
+PointResult run_point(const StudyPoint& point,
+                      const std::string& trace_path,
+                      int threads,
+                      const std::string& links_file) {
   const Scenario& scenario = point.scenario;
   const MoeModel model = load_model(scenario.model);
   const RoutingTrace trace = open_trace(trace_path, TraceCheck::header);
@@ -134,6 +138,7 @@ PointResult run_point(const StudyPoint& point, const std::string& trace_path, in
     Measurement measurement(cluster, model, plan);
     replay_steps(inputs, batches, scenario.fidelity, measurement, result);
     measurement.fill(result);
+    if (!links_file.empty()) write_file(links_file, measurement.link_csv());
   }
   take_memory(ledger, result);
   result.inputs = {{"trace_sha256", trace.header.data_sha256},
