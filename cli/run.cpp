@@ -21,6 +21,7 @@ struct RunArguments {
   std::string scenario, out;
   std::vector<std::string> overrides;
   int jobs = 0;
+  bool links = false;
 };
 
 bool wants_colour() { return ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr; }
@@ -33,6 +34,7 @@ void run(const RunArguments& arguments) {
                     ? "out/" + std::filesystem::path(arguments.scenario).stem().string()
                     : arguments.out;
   options.overrides = arguments.overrides;
+  options.links = arguments.links;
   options.jobs = arguments.jobs > 0
                      ? arguments.jobs
                      : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -60,6 +62,8 @@ void add_run(CLI::App& command) {
       ->allow_extra_args(false);
   command.add_option("--jobs", arguments->jobs, "points at a time (default: one a core)")
       ->check(CLI::Range(1, 1024));
+  command.add_flag("--links", arguments->links,
+                   "also write points/<key>.links.csv: every link in every exchange");
   command.footer("Example: moesim run scenarios/first_run.json --set plan.redundant_experts=16");
   command.callback([arguments] { run(*arguments); });
 }

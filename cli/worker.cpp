@@ -10,7 +10,7 @@ namespace moesim {
 namespace {
 
 struct WorkerArguments {
-  std::string scenario, trace, out;
+  std::string scenario, trace, out, links;
   std::vector<std::string> overrides;
   std::size_t point = 0;
   int threads = 2;
@@ -23,7 +23,7 @@ void work(const WorkerArguments& arguments) {
                      std::to_string(study.points.size()) + " points, counted from 0");
   }
   const PointResult result =
-      run_point(study.points[arguments.point], arguments.trace, arguments.threads);
+      run_point(study.points[arguments.point], arguments.trace, arguments.threads, arguments.links);
   write_file(arguments.out, to_json(result).dump(1) + "\n");
 }
 
@@ -33,6 +33,7 @@ void add_worker(CLI::App& command) {
   command.add_option("--point", arguments->point, "index of the point, from 0");
   command.add_option("--trace", arguments->trace, "trace file the point replays")->required();
   command.add_option("--out", arguments->out, "file of the point's result")->required();
+  command.add_option("--links", arguments->links, "file for a table of every link and exchange");
   command.add_option("--set", arguments->overrides, "as given to run")->allow_extra_args(false);
   command.add_option("--threads", arguments->threads, "threads that count tokens")
       ->check(CLI::Range(1, 1024));

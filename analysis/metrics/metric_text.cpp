@@ -98,6 +98,21 @@ std::vector<std::string> distinct_notes(const StudyResult& study) {
   return notes;
 }
 
+std::vector<std::string> distinct_fidelities(const StudyResult& study) {
+  std::vector<std::string> words;
+  for (const PointResult& point : study.points)
+    for (const FidelityResult& used : point.fidelities) add_once(words, used.words);
+  return words;
+}
+
+std::string bottleneck_text(const PointResult& point) {
+  const BottleneckResult* worst = worst_bottleneck(point);
+  if (worst == nullptr) return "";
+  return fmt::format("{} ({} of layer {}: {} over {}, busy {}, {:.0f} % used)", worst->words,
+                     kind_text(worst->kind), worst->layer, quantity_text(worst->bytes, "B"),
+                     worst->link, quantity_text(worst->busy, "s"), 100 * worst->utilisation);
+}
+
 std::string setting_text(const StudyResult& study) {
   const auto of = [&study](auto value) { return all_values(study, value); };
   std::string text = of([](const PointResult& point) { return point.model; });

@@ -21,6 +21,13 @@ std::string metric_cell(const PointResult& point, const std::string& name);
 // verdict of its memory ledger.
 std::string straggler_text(const PointResult& point);
 
+// "ingress of rank 37: expert 181 draws 6.1x the mean (dispatch of layer 12: 13.1 MiB over nic 37
+// in, busy 275 us, 93 % used)", of the step's longest busy link; "" when nothing is exchanged.
+std::string bottleneck_text(const PointResult& point);
+
+// What fidelity was used and how far off it is, of all points, each sentence once.
+std::vector<std::string> distinct_fidelities(const StudyResult& study);
+
 // The weakest basis of all points, as the sentence that opens a summary or a page.
 std::string weakest_basis_text(const StudyResult& study);
 

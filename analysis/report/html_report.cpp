@@ -146,6 +146,12 @@ PageSection checks_section(const StudyResult& study) {
   for (const PointResult& point : study.points) {
     section.html += fmt::format("<li><b>{}</b>, fidelity {}</li>\n", escape_html(point.label),
                                 escape_html(point.ran ? point.fidelity : "none, it did not run"));
+    for (const FidelityResult& used : point.fidelities)
+      section.html += fmt::format("<li>{} ({} exchanges a step)</li>\n", escape_html(used.words),
+                                  used.exchanges);
+    const std::string bottleneck = bottleneck_text(point);
+    if (!bottleneck.empty())
+      section.html += fmt::format("<li>busiest link: {}</li>\n", escape_html(bottleneck));
     for (const CheckResult& check : point.checks)
       section.html += fmt::format("<li class=\"{}\">{}</li>\n", check.passed ? "passed" : "failed",
                                   escape_html(check.law));

@@ -66,6 +66,18 @@ std::string comparison_lines(const StudyResult& study, const Ink& ink) {
   return lines.empty() ? lines : lines + "\n";
 }
 
+// The link that keeps an exchange of the step longest, and the fidelity, of each plan that ran.
+std::string network_lines(const StudyResult& study) {
+  std::string lines;
+  for (const PointResult& point : study.points) {
+    const std::string bottleneck = bottleneck_text(point);
+    if (!bottleneck.empty())
+      lines += paragraph("busiest link, " + point.label + ": " + bottleneck, "  ", "");
+  }
+  for (const std::string& words : distinct_fidelities(study)) lines += paragraph(words, "  ", "");
+  return lines.empty() ? lines : lines + "\n";
+}
+
 std::string failed_checks(const StudyResult& study, const Ink& ink) {
   std::string lines;
   for (const PointResult& point : study.points)
@@ -84,6 +96,7 @@ std::string terminal_summary(const StudyResult& study, bool colour) {
   text += paragraph(setting_text(study), "", "") + "\n";
   text += plan_table(study) + "\n" + fault_table(study);
   text += comparison_lines(study, ink);
+  text += network_lines(study);
   text += paragraph(weakest_basis_text(study), "", "");
   text += checks_text(study) + ".\n" + failed_checks(study, ink);
   for (const std::string& note : distinct_notes(study)) text += paragraph(note, "  ", "- ");

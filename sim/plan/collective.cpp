@@ -85,7 +85,8 @@ Exchange make_collective(const Cluster& cluster,
                          const FabricPaths& paths,
                          const std::string& name,
                          const CollectiveShape& shape,
-                         bool keep_flows) {
+                         bool keep_flows,
+                         bool keep_shares) {
   if (shape.group_ranks < 1 || shape.ranks() % shape.group() != 0)
     throw std::logic_error("groups of a collective divide its ranks");
   const CollectivePart& part = Catalog<CollectivePart>::instance().at(name, "collective");
@@ -96,6 +97,7 @@ Exchange make_collective(const Cluster& cluster,
                                  static_cast<int>(shape.ranks()));
   inputs.peers = shape.group_ranks - 1;
   inputs.keep_flows = keep_flows;
+  inputs.keep_shares = keep_shares;
   return make_exchange(paths, static_cast<int>(shape.ranks()), inputs);
 }
 

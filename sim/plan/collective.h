@@ -38,7 +38,8 @@ Exchange make_collective(const Cluster& cluster,
                          const FabricPaths& paths,
                          const std::string& name,
                          const CollectiveShape& shape,
-                         bool keep_flows = false);
+                         bool keep_flows = false,
+                         bool keep_shares = false);
 
 // The allreduce NCCL takes: in the network where a group of more than two ranks lies in one NVLink
 // domain whose switches can add (NCCL user guide, NCCL_NVLS_ENABLE; in src/graph/tuning.cc NVLS is

@@ -6,30 +6,13 @@
 #include <array>
 #include <utility>
 
+#include "sim/plan/leg_pairs.h"
+#include "sim/plan/link_shares.h"
+
 namespace moesim {
 namespace {
 
 constexpr LinkId kNoLink{-1};
-
-template <class Visit>
-void for_each_pair_back(const FabricPaths& paths, const Leg& leg, const Visit& visit) {
-  for (std::size_t destination = 0; destination < leg.rows->sources(); ++destination)
-    for (const auto [source, rows] : leg.rows->of(destination))
-      if (source != destination)
-        visit(source, destination, rows, paths.middles_from(source)[destination]);
-}
-
-// Calls visit(source, destination, rows, middle of their path) for every pair of ranks with rows
-// between them.
-template <class Visit>
-void for_each_pair(const FabricPaths& paths, const Leg& leg, const Visit& visit) {
-  if (leg.transposed) return for_each_pair_back(paths, leg, visit);
-  for (std::size_t source = 0; source < leg.rows->sources(); ++source) {
-    const std::span<const std::uint32_t> middles = paths.middles_from(source);
-    for (const auto [destination, rows] : leg.rows->of(source))
-      if (source != destination) visit(source, destination, rows, middles[destination]);
-  }
-}
 
 struct LegCounts {  // in rows
   std::vector<std::uint64_t> sent, received, on_link, on_middle;
@@ -248,6 +231,7 @@ Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs
         Bytes(std::max(counted.across[0], counted.across[1])) / paths.bisection();
   if (inputs.keep_flows)
     for (const Leg& leg : inputs.traffic.legs) keep_flows(paths, leg, exchange);
+  if (inputs.keep_shares) keep_shares(paths, inputs.traffic.legs, exchange);
   return exchange;
 }
 

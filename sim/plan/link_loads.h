@@ -17,7 +17,7 @@ struct ExchangeInputs {
   double sm_speed = 1;  // of the SMs it holds over those its constants were measured with
   BytesPerSecond memory_bandwidth = {};  // for traffic.copied; 0 = copies take no time
   int peers = 0;  // other ranks a rank talks to: size of its EP or TP group - 1
-  bool keep_flows = false;
+  bool keep_flows = false, keep_shares = false;
 };
 
 // Ranks of every leg <= paths.ranks(): the ranks of the pool are the fabric's first. Rows that stay

@@ -50,6 +50,7 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
     chosen.inputs.memory_bandwidth = inputs.cluster.accelerator.memory_bandwidth;
     chosen.inputs.peers = chosen.shape.ranks - 1;
     chosen.inputs.keep_flows = inputs.keep_flows;
+    chosen.inputs.keep_shares = inputs.keep_shares;
     return chosen;
   };
   exchanges.dispatch = choose(plan.dispatch, "dispatch");
@@ -61,9 +62,11 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
 // the algorithm; every stage waits for the one before.
 std::vector<Exchange> exchanges_of(const FabricPaths& paths,
                                    const Direction& direction,
+                                   bool keep_flows,
                                    const std::shared_ptr<const RoutedCopies>& routed) {
   std::vector<Exchange> stages;
   ExchangeInputs inputs = direction.inputs;
+  inputs.keep_flows = inputs.keep_flows && keep_flows;
   for (ExchangeTraffic& traffic : (*direction.traffic)(direction.shape, routed)) {
     inputs.traffic = std::move(traffic);
     stages.push_back(make_exchange(paths, routed->ranks, inputs));
@@ -149,8 +152,9 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
         MoeLayerWork& work = works[first + i];
         work.load.trace_layer = static_cast<int>(first + i);
         work.routed_choices = routed[i];
-        work.dispatch = exchanges_of(paths, exchanges.dispatch, pass[i]);
-        work.combine = exchanges_of(paths, exchanges.combine, pass[i]);
+        const bool flows = (first + i) % inputs.flows_every == 0;
+        work.dispatch = exchanges_of(paths, exchanges.dispatch, flows, pass[i]);
+        work.combine = exchanges_of(paths, exchanges.combine, flows, pass[i]);
         cost_experts(inputs, *pass[i], work);
       }
     }

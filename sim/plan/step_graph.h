@@ -37,6 +37,12 @@ struct Flow {
   Bytes bytes;
 };
 
+struct LinkShare {  // what one group of ranks puts on a link
+  int group = 0;
+  LinkId link{};
+  Bytes bytes;
+};
+
 // One collective of every group of ranks. Bytes that stay on a rank are in `kept`, never on a link;
 // none go from group to group.
 struct Exchange {
@@ -59,7 +65,11 @@ struct Exchange {
   Seconds port_bound{};  // largest of any rank's bytes over its ports' bandwidth: no replay may be
                          // faster
   Seconds bisection_bound{};  // bytes crossing the halves over bisection bandwidth
-  std::vector<Flow> flows;    // kept only when asked for (fidelity `flows`)
+  std::vector<Flow> flows;    // kept only when asked for (fidelities `paths` and `flows`)
+  // Kept only when asked for (fidelity `links`): loaded links by group, and who sends to whom:
+  // bit s % 64 of senders[d * words + s / 64], words = (ranks + 63) / 64.
+  std::vector<LinkShare> shares;
+  std::vector<std::uint64_t> senders;
 };
 
 // A compute task has by_rank (seconds on each rank), an exchange task an index into
@@ -100,6 +110,9 @@ struct StepInputs {
   bool keep_flows = false;
   int threads = 2;
   const FabricPaths* paths = nullptr;  // of cluster.fabric, for many steps; null = made here
+  bool keep_shares = false;            // for fidelity `links`
+  // With keep_flows: of the trace's MoE layers every n-th keeps them, from the first.
+  std::size_t flows_every = 1;
 };
 
 // Model MoE layer i replays trace layer i % trace.moe_layers(). Under tensor parallelism t a DP

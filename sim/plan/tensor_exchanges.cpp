@@ -19,8 +19,12 @@ TensorExchanges::TensorExchanges(const StepInputs& inputs,
   const std::string reduction = inputs.plan.tensor_reduction == TensorReduction::allreduce
                                     ? nccl_allreduce(inputs.cluster, paths, shape)
                                     : "reduce_scatter";
-  reduce_ = make_collective(inputs.cluster, paths, reduction, shape, inputs.keep_flows);
-  gather_ = make_collective(inputs.cluster, paths, "all_gather", shape, inputs.keep_flows);
+  const auto exchange = [&](const std::string& name) {
+    return make_collective(inputs.cluster, paths, name, shape, inputs.keep_flows,
+                           inputs.keep_shares);
+  };
+  reduce_ = exchange(reduction);
+  gather_ = exchange("all_gather");
 }
 
 }  // namespace moesim

@@ -1,16 +1,14 @@
-// One actor per rank runs the step's tasks in order on SimGrid; what an exchange costs a rank is
-// either told to the engine as a delay (bound) or found by it from every flow (flows).
-// Formulas: docs/models.md, "All-to-all".
+// One actor per rank runs the step's tasks in order on SimGrid; how the bytes of an exchange come
+// to it is the fidelity's (arrivals.h). Formulas: docs/models.md, "All-to-all".
 #include "sim/replay/replay.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <map>
+#include <optional>
 
-#include "sim/replay/simgrid.h"
+#include "sim/replay/arrivals.h"
 #include "sim/replay/step_graph_shape.h"
 
 namespace moesim {
@@ -18,11 +16,10 @@ namespace {
 
 namespace s4u = engine::s4u;
 
-// SimGrid counts whole bytes; flows are counted in units of 2^-20 B, so that rounding one changes
-// no time by a billionth.
-constexpr double kUnitsPerByte = 1048576;
-
-std::vector<std::string> engine_arguments(double precision) {
+// `one_component`: every transfer shares with every other, as the flows of an all-to-all do; then
+// updating all at once costs less than finding what changed. The latter also takes ends within the
+// precision for one.
+std::vector<std::string> engine_arguments(bool one_component) {
   return {"moesim",
           "--log=root.thresh:warning",
           "--cfg=network/model:CM02",  // fair sharing, no TCP factors
@@ -30,243 +27,186 @@ std::vector<std::string> engine_arguments(double precision) {
 #ifdef MOESIM_SANITIZE
           "--cfg=contexts/factory:thread",
 #endif
-          "--cfg=network/optim:Full",  // an all-to-all is one component: lazy updates cost more
+          one_component ? "--cfg=network/optim:Full" : "--cfg=network/optim:Lazy",
           "--cfg=contexts/stack-size:128",
-          fmt::format("--cfg=surf/precision:{}", precision)};
+          "--cfg=surf/precision:1e-12"};
 }
-
-// The flows of one exchange that put bytes on a link, those of a source together.
-struct FlowTable {
-  std::vector<Flow> flows;
-  std::vector<std::size_t> first;     // by source; flows first[s] .. first[s + 1]
-  std::vector<std::size_t> incoming;  // how many, by destination
-
-  FlowTable(const std::vector<Flow>& all, std::size_t ranks) : first(ranks + 1), incoming(ranks) {
-    for (const Flow& flow : all) {
-      if (flow.source != flow.destination && flow.bytes.value > 0) flows.push_back(flow);
-    }
-    std::stable_sort(flows.begin(), flows.end(),
-                     [](const Flow& a, const Flow& b) { return a.source < b.source; });
-    for (const Flow& flow : flows) {
-      ++first[index(flow.source) + 1];
-      ++incoming[index(flow.destination)];
-    }
-    for (std::size_t rank = 0; rank < ranks; ++rank) first[rank + 1] += first[rank];
-  }
-};
-
-// The exchanges between groups of one size. A group's ranks go through them in the same order, so
-// its barrier and its mailboxes serve one after another.
-struct Grouping {
-  std::size_t ranks = 0;                     // of a group
-  std::vector<std::size_t> tasks;            // by turn: the n-th exchange of every rank
-  std::vector<FlowTable> tables;             // by turn; flows only
-  std::vector<s4u::BarrierPtr> all_started;  // by group
-  // A rank may start a turn while another still receives the one before, so neighbours differ.
-  std::array<std::vector<s4u::Mailbox*>, 2> mailboxes;             // [turn % 2][rank]
-  std::array<std::vector<std::vector<s4u::CommPtr>>, 2> expected;  // [turn % 2][rank]
-};
 
 class Replay {
  public:
-  Replay(const StepGraph& graph, const Fabric& fabric, Fidelity fidelity);
+  Replay(const StepGraph& graph, const Cluster& cluster, const ReplayOptions& options);
   Timeline run();
 
  private:
-  double now() const { return s4u::Engine::get_clock() - origin_; }
-  double timing_precision() const;
-  void build_platform(s4u::Engine& engine);
+  bool one_component() const;
+  std::unique_ptr<Arrivals> make_arrivals();
   void run_rank(std::size_t rank);
   double run_exchange(std::size_t task, std::size_t rank);
-  double reached_share(const Exchange& exchange, const Flow& flow) const;
-  void expect_flows(Grouping& grouping, std::size_t turn, std::size_t rank);
-  void send_flows(const Grouping& grouping, std::size_t turn, std::size_t rank);
-  void await_flows(Grouping& grouping, std::size_t turn, std::size_t rank);
-  const Exchange& exchange_of(std::size_t task) const {
-    return graph_.exchanges[static_cast<std::size_t>(graph_.tasks[task].exchange)];
-  }
   Interval& interval(std::size_t task, std::size_t rank) {
-    return timeline_.intervals[task * ranks_ + rank];
+    return run_.timeline.intervals[task * run_.ranks() + rank];
   }
 
-  const StepGraph& graph_;
-  const Fabric& fabric_;
-  const std::size_t ranks_;
-  const bool flows_;
-  std::map<int, Grouping> groupings_;  // by ranks of a group
-  std::vector<std::size_t> turns_;     // by task: of an exchange, its turn in its grouping
-  void* payload_ = this;  // the engine wants an address on both sides; nothing reads it
-  double origin_ = 0;     // the engine's clock goes on from one replay of the process to the next
-  Timeline timeline_;
+  const Cluster& cluster_;
+  const ReplayOptions& options_;
+  std::optional<FabricPaths> own_paths_;
+  StepRun run_;
+  std::unique_ptr<Arrivals> arrivals_;
+  std::vector<std::vector<s4u::BarrierPtr>> all_started_;  // [grouping][group]
+  s4u::BarrierPtr all_ended_;
 };
 
-Replay::Replay(const StepGraph& graph, const Fabric& fabric, Fidelity fidelity)
-    : graph_(graph),
-      fabric_(fabric),
-      ranks_(static_cast<std::size_t>(graph.ranks)),
-      flows_(fidelity == Fidelity::flows) {
-  timeline_.ranks = graph.ranks;
-  timeline_.intervals.resize(graph.tasks.size() * ranks_);
-  timeline_.ready.resize(graph.tasks.size() * ranks_);
-  turns_.resize(graph.tasks.size());
-  for (std::size_t task = 0; task < graph.tasks.size(); ++task) {
-    if (graph.tasks[task].exchange < 0) continue;
-    Grouping& grouping = groupings_[graph.group_ranks(task)];
-    grouping.ranks = static_cast<std::size_t>(graph.group_ranks(task));
-    turns_[task] = grouping.tasks.size();
-    grouping.tasks.push_back(task);
-    if (flows_) grouping.tables.emplace_back(exchange_of(task).flows, ranks_);
-  }
+Replay::Replay(const StepGraph& graph, const Cluster& cluster, const ReplayOptions& options)
+    : cluster_(cluster), options_(options), run_(graph, cluster), arrivals_(make_arrivals()) {}
+
+std::unique_ptr<Arrivals> Replay::make_arrivals() {
+  if (options_.fidelity == Fidelity::bound) return told_arrivals(run_);
+  if (options_.fidelity != Fidelity::links)
+    return flow_arrivals(run_, options_.fidelity == Fidelity::paths);
+  const FabricPaths& paths =
+      options_.paths != nullptr ? *options_.paths : own_paths_.emplace(cluster_.fabric);
+  return link_arrivals(run_, paths, options_.every_link);
 }
 
-// Times closer than this are one event to the engine. 1e-12 s is exact; above some thousand flows
-// at once it would run the solver after each of them, so there a millionth of the exchange will do.
-double Replay::timing_precision() const {
-  constexpr std::size_t kExactFlows = 5000;
-  double precision = 1e-12;
-  for (const auto& [ranks, grouping] : groupings_) {
-    for (std::size_t turn = 0; turn < grouping.tables.size(); ++turn) {
-      if (grouping.tables[turn].flows.size() <= kExactFlows) continue;
-      precision = std::max(precision, exchange_of(grouping.tasks[turn]).port_bound.count() * 1e-6);
-    }
-  }
-  return precision;
-}
-
-void Replay::build_platform(s4u::Engine& engine) {
-  engine::FabricZone* zone = engine::make_zone(engine, fabric_);
-  for (std::size_t link = 0; flows_ && link < fabric_.links.size(); ++link)
-    zone->add_link_named("link " + std::to_string(link),
-                         fabric_.links[link].bandwidth.value * kUnitsPerByte);
-  for (std::size_t rank = 0; rank < ranks_; ++rank) {
-    const std::string name = "rank " + std::to_string(rank);
-    engine::add_actor(engine, name, zone->add_host_named(name), [this, rank] { run_rank(rank); });
-  }
-  zone->get_iface()->seal();
-  for (auto& [ranks, grouping] : groupings_) {
-    for (std::size_t first = 0; first < ranks_; first += grouping.ranks)
-      grouping.all_started.push_back(s4u::Barrier::create(static_cast<unsigned>(ranks)));
-    for (std::size_t parity = 0; flows_ && parity < 2; ++parity) {
-      grouping.expected[parity].resize(ranks_);
-      for (std::size_t rank = 0; rank < ranks_; ++rank)
-        grouping.mailboxes[parity].push_back(
-            s4u::Mailbox::by_name(fmt::format("{} {} of {}", rank, parity, ranks)));
-    }
-  }
+bool Replay::one_component() const {
+  const auto& exchanges = run_.graph.exchanges;
+  return options_.fidelity == Fidelity::flows &&
+         std::all_of(exchanges.begin(), exchanges.end(),
+                     [](const Exchange& exchange) { return exchange.flows.size() <= kExactFlows; });
 }
 
 Timeline Replay::run() {
-  std::vector<std::string> words = engine_arguments(timing_precision());
+  std::vector<std::string> words = engine_arguments(one_component());
   std::vector<char*> arguments;  // the engine takes away those it knows
   arguments.reserve(words.size());
   for (std::string& word : words) arguments.push_back(word.data());
   int count = static_cast<int>(arguments.size());
   s4u::Engine engine(&count, arguments.data());
-  origin_ = s4u::Engine::get_clock();
-  build_platform(engine);
+  run_.origin = s4u::Engine::get_clock();
+  const std::vector<s4u::Host*>& hosts = run_.transfers.build_platform(engine);
+  for (const std::size_t of_group : run_.grouping_ranks) {
+    all_started_.emplace_back();
+    for (std::size_t first = 0; first < run_.ranks(); first += of_group)
+      all_started_.back().push_back(s4u::Barrier::create(static_cast<unsigned>(of_group)));
+  }
+  all_ended_ = s4u::Barrier::create(static_cast<unsigned>(run_.ranks()));
+  for (std::size_t rank = 0; rank < run_.ranks(); ++rank) {
+    run_.awake.push_back(s4u::Semaphore::create(0));
+    engine::add_actor(engine, fmt::format("rank {}", rank), hosts[rank],
+                      [this, rank] { run_rank(rank); });
+  }
   engine.run();
-  groupings_.clear();  // the engine's barriers go before the engine
-  for (const Interval& one : timeline_.intervals)
-    timeline_.makespan = std::max(timeline_.makespan, one.end);
-  return std::move(timeline_);
+  all_started_.clear();  // the engine's own go before the engine
+  all_ended_.reset();
+  run_.awake.clear();
+  run_.transfers.clear();
+  for (const Interval& one : run_.timeline.intervals)
+    run_.timeline.makespan = std::max(run_.timeline.makespan, one.end);
+  return std::move(run_.timeline);
 }
 
 // A rank asks the engine to wait only where ranks meet: the tasks between two exchanges are one
 // sleep, their times within it a sum.
 void Replay::run_rank(std::size_t rank) {
   double time = 0;
-  for (auto& [ranks, grouping] : groupings_) expect_flows(grouping, 0, rank);
-  for (std::size_t task = 0; task < graph_.tasks.size(); ++task) {
-    if (graph_.tasks[task].exchange >= 0) {
-      s4u::this_actor::sleep_until(origin_ + time);
+  for (std::size_t task = 0; task < run_.graph.tasks.size(); ++task) {
+    if (run_.graph.tasks[task].exchange >= 0) {
+      s4u::this_actor::sleep_until(run_.origin + time);
       time = run_exchange(task, rank);
       continue;
     }
-    const double end = time + graph_.tasks[task].by_rank[rank].count();
+    const double end = time + run_.graph.tasks[task].by_rank[rank].count();
     interval(task, rank) = {Seconds(time), Seconds(end)};
     time = end;
   }
-  s4u::this_actor::sleep_until(origin_ + time);
+  s4u::this_actor::sleep_until(run_.origin + time);
+  all_ended_->wait();  // an actor that ends takes with it what it still sends
 }
 
 double Replay::run_exchange(std::size_t task, std::size_t rank) {
-  Grouping& grouping = groupings_.at(graph_.group_ranks(task));
-  const std::size_t turn = turns_[task];
-  const Exchange& exchange = exchange_of(task);
-  const double start = now();
-  // Who sends to this rank in the next turn of the grouping is of its group and cannot start that
-  // turn before the whole group has passed this line, so receivers are always ready, and what two
-  // turns ago came through the same mailbox is here. Other groups may be any number of turns apart:
-  // they use none of the group's mailboxes. Nor do exchanges of another grouping in between.
-  expect_flows(grouping, turn + 1, rank);
-  send_flows(grouping, turn, rank);
-  grouping.all_started[rank / grouping.ranks]->wait();
-  timeline_.ready[task * ranks_ + rank] = Seconds(now());
+  const Turn& turn = run_.turns[task];
+  const Exchange& exchange = run_.exchange(turn);
+  const double start = run_.now();
+  arrivals_->begin(turn, rank);
+  all_started_[turn.grouping][rank / turn.group_ranks]->wait();
+  const double ready = run_.now();
+  run_.timeline.ready[task * run_.ranks() + rank] = Seconds(ready);
 
-  double end =
-      exchange.fixed.count() + exchange.latency[rank].count() + exchange.copy_time[rank].count();
-  const double messages = exchange.message_time[rank].count();
-  if (flows_) {
-    await_flows(grouping, turn, rank);
-    end += std::max(now(), start + messages);
-  } else {
-    end += now() + std::max(messages, exchange.transfer[rank].count());
-  }
+  const double arrived = arrivals_->await(turn, rank);
+  const double issued =
+      (arrivals_->from_own_start() ? start : ready) + exchange.message_time[rank].count();
+  const double end = std::max(arrived, issued) + exchange.fixed.count() +
+                     exchange.latency[rank].count() + exchange.copy_time[rank].count();
   interval(task, rank) = {Seconds(start), Seconds(end)};
   return end;
 }
 
-void Replay::expect_flows(Grouping& grouping, std::size_t turn, std::size_t rank) {
-  if (turn >= grouping.tables.size()) return;
-  std::vector<s4u::CommPtr>& expected = grouping.expected[turn % 2][rank];
-  for (std::size_t flow = 0; flow < grouping.tables[turn].incoming[rank]; ++flow)
-    expected.push_back(grouping.mailboxes[turn % 2][rank]->get_async<void>(&payload_));
-}
-
-void Replay::send_flows(const Grouping& grouping, std::size_t turn, std::size_t rank) {
-  if (turn >= grouping.tables.size()) return;
-  const FlowTable& table = grouping.tables[turn];
-  const Exchange& exchange = exchange_of(grouping.tasks[turn]);
-  for (std::size_t i = table.first[rank]; i < table.first[rank + 1]; ++i) {
-    const Flow& flow = table.flows[i];
-    grouping.mailboxes[turn % 2][index(flow.destination)]
-        ->put_init(this, static_cast<std::uint64_t>(std::llround(flow.bytes.value * kUnitsPerByte /
-                                                                 reached_share(exchange, flow))))
-        ->detach();
-  }
-}
-
-// Of the line rate of the links it takes: those of the scale-out network decide, where a path goes
-// on over NVLink to a GPU whose NIC is lost.
-double Replay::reached_share(const Exchange& exchange, const Flow& flow) const {
-  std::vector<LinkId> path;
-  fabric_.route(flow.source, flow.destination, 0, path);
-  const bool nvlink = std::all_of(path.begin(), path.end(), [&](LinkId link) {
-    return fabric_.links[index(link)].tier == LinkTier::nvlink;
-  });
-  return nvlink ? exchange.nvlink_efficiency : exchange.nic_efficiency;
-}
-
-void Replay::await_flows(Grouping& grouping, std::size_t turn, std::size_t rank) {
-  std::vector<s4u::CommPtr>& expected = grouping.expected[turn % 2][rank];
-  for (const s4u::CommPtr& flow : expected) flow->wait();
-  expected.clear();
+const std::vector<std::string>& fidelity_names() {
+  static const std::vector<std::string> names{"bound", "links", "paths", "flows"};
+  return names;
 }
 
 }  // namespace
 
-std::string to_text(Fidelity fidelity) { return fidelity == Fidelity::bound ? "bound" : "flows"; }
+StepRun::StepRun(const StepGraph& step, const Cluster& cluster)
+    : graph(step),
+      fabric(cluster.fabric),
+      transfers(cluster.fabric, static_cast<std::size_t>(step.ranks)),
+      turns(step.tasks.size()) {
+  timeline.ranks = step.ranks;
+  timeline.links = fabric.links.size();
+  timeline.intervals.resize(step.tasks.size() * ranks());
+  timeline.ready.resize(step.tasks.size() * ranks());
+  timeline.drained.resize(step.exchanges.size() * timeline.links);
+  std::map<std::size_t, std::size_t> known;  // ranks of a group -> grouping
+  std::vector<std::size_t> taken;            // turns, by grouping
+  for (std::size_t task = 0; task < step.tasks.size(); ++task) {
+    if (step.tasks[task].exchange < 0) continue;
+    const auto of_group = static_cast<std::size_t>(step.group_ranks(task));
+    const auto [found, fresh] = known.try_emplace(of_group, grouping_ranks.size());
+    if (fresh) {
+      grouping_ranks.push_back(of_group);
+      taken.push_back(0);
+    }
+    const std::size_t grouping = found->second;
+    turns[task] = {task, static_cast<std::size_t>(step.tasks[task].exchange), grouping,
+                   taken[grouping]++, of_group};
+  }
+}
+
+void StepRun::drained(std::size_t exchange, LinkId link, double time) {
+  Seconds& latest = timeline.drained[exchange * timeline.links + index(link)];
+  latest = std::max(latest, Seconds(time));
+}
+
+double reached_share(const Exchange& exchange, const Fabric& fabric, LinkId link) {
+  return fabric.links[index(link)].tier == LinkTier::nvlink ? exchange.nvlink_efficiency
+                                                            : exchange.nic_efficiency;
+}
+
+Seconds busy_time(const Exchange& exchange, const Fabric& fabric, LinkId link, Bytes bytes) {
+  return bytes / fabric.links[index(link)].bandwidth / reached_share(exchange, fabric, link);
+}
+
+Seconds busy_time(const Exchange& exchange, const Fabric& fabric, LinkId link) {
+  return busy_time(exchange, fabric, link, exchange.link_bytes[index(link)]);
+}
+
+std::string to_text(Fidelity fidelity) {
+  return fidelity_names()[static_cast<std::size_t>(fidelity)];
+}
 
 Fidelity parse_fidelity(const std::string& text) {
-  if (text == "bound") return Fidelity::bound;
-  if (text == "flows") return Fidelity::flows;
-  const std::vector<std::string> valid{"bound", "flows"};
+  const auto& names = fidelity_names();
+  const auto found = std::find(names.begin(), names.end(), text);
+  if (found != names.end()) return static_cast<Fidelity>(found - names.begin());
+  std::vector<std::string> valid = names;
+  valid.emplace_back("auto");
   throw InputError("unknown fidelity \"" + text + "\"" + name_help(text, valid));
 }
 
-Timeline replay(const StepGraph& graph, const Cluster& cluster, Fidelity fidelity) {
-  check_step_graph(graph, cluster, fidelity);
-  return Replay(graph, cluster.fabric, fidelity).run();
+Timeline replay(const StepGraph& graph, const Cluster& cluster, const ReplayOptions& options) {
+  check_step_graph(graph, cluster, options.fidelity);
+  return Replay(graph, cluster, options).run();
 }
 
 }  // namespace moesim

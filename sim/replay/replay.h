@@ -10,7 +10,14 @@
 
 namespace moesim {
 
-enum class Fidelity { bound, flows };
+class FabricPaths;
+
+// What the engine sees of an exchange. `bound`: one delay a rank, of the busiest link on any path
+// into it. `links`: a transfer of a group's bytes on every link it loads; a rank has everything
+// when the links on all paths into it have drained, so exchanges that overlap share links. `paths`:
+// the flows of each source, on those links of their paths that can limit them. `flows`: every flow
+// on its whole path.
+enum class Fidelity { bound, links, paths, flows };
 std::string to_text(Fidelity fidelity);
 Fidelity parse_fidelity(const std::string& text);  // InputError with the valid names
 
@@ -26,9 +33,16 @@ struct Timeline {
   int ranks = 0;
   std::vector<Interval> intervals;
   std::vector<Seconds> ready;  // likewise; zero for compute tasks
+  // When the last byte of an exchange had left a link: drained[exchange * links + link]; zero where
+  // it carries nothing, and with `paths` on links that cannot limit anything.
+  std::size_t links = 0;
+  std::vector<Seconds> drained;
   Seconds makespan{};
   const Interval& at(std::size_t task, int rank) const { return intervals[place(task, rank)]; }
   Seconds ready_at(std::size_t task, int rank) const { return ready[place(task, rank)]; }
+  Seconds drained_at(std::size_t exchange, LinkId link) const {
+    return drained[exchange * links + index(link)];
+  }
 
  private:
   std::size_t place(std::size_t task, int rank) const {
@@ -36,10 +50,25 @@ struct Timeline {
   }
 };
 
+struct ReplayOptions {
+  ReplayOptions(Fidelity wanted) : fidelity(wanted) {}  // NOLINT(google-explicit-constructor)
+  Fidelity fidelity;
+  const FabricPaths* paths = nullptr;  // of the cluster's fabric, for `links`; null = made here
+  // `links` computes the drain times of a group that shares no link with others, which is exact;
+  // true: the engine carries those links too.
+  bool every_link = false;
+};
+
 // Simulates one step with a fresh clock origin (times start at 0). One engine serves the whole
-// process: call it again for the next step. `flows` needs StepGraph exchanges with their flows
-// kept.
-Timeline replay(const StepGraph& graph, const Cluster& cluster, Fidelity fidelity);
+// process: call it again for the next step. `links` needs StepGraph exchanges with their shares
+// kept, `paths` and `flows` with their flows.
+Timeline replay(const StepGraph& graph, const Cluster& cluster, const ReplayOptions& options);
+
+// Of the line rate of a link: what an exchange reaches.
+double reached_share(const Exchange& exchange, const Fabric& fabric, LinkId link);
+// How long `bytes`, or all of the exchange's, keep a link busy that nothing else loads.
+Seconds busy_time(const Exchange& exchange, const Fabric& fabric, LinkId link, Bytes bytes);
+Seconds busy_time(const Exchange& exchange, const Fabric& fabric, LinkId link);
 
 // Conservation and bounds, for every run; throws CheckError naming task, law and numbers.
 // - bytes sent = bytes received in every exchange; a GPU's cables carry what it sends and receives

@@ -78,8 +78,13 @@ void check_step_graph(const StepGraph& graph, const Cluster& cluster, Fidelity f
     check_exchange(exchange, cluster.fabric, ranks, where);
     const bool sends = std::any_of(exchange.sent.begin(), exchange.sent.end(),
                                    [](Bytes bytes) { return bytes.value > 0; });
-    expect(fidelity == Fidelity::bound || !sends || !exchange.flows.empty(), where,
+    const bool by_flow = fidelity == Fidelity::paths || fidelity == Fidelity::flows;
+    expect(!by_flow || !sends || !exchange.flows.empty(), where,
            "sends bytes but kept no flows; build the step with keep_flows");
+    expect(fidelity != Fidelity::links || !sends || !exchange.shares.empty(), where,
+           "sends bytes but kept no shares of links; build the step with keep_shares");
+    expect(exchange.shares.empty() || exchange.senders.size() == ranks * ((ranks + 63) / 64), where,
+           "shares of links need the senders of each rank");
   }
 }
 

@@ -54,7 +54,8 @@ Measurement::Measurement(const Cluster& cluster, const MoeModel& model, const Sh
       layers_(model.layers.size()),
       ranks_(static_cast<std::size_t>(cluster.ranks())),
       delays_(ranks_.size(), Delay{std::vector<double>(kKinds, 0.0)}),
-      link_bytes_(cluster.fabric.links.size(), 0.0) {
+      link_bytes_(cluster.fabric.links.size(), 0.0),
+      link_figures_(cluster, plan) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].layer = static_cast<int>(i);
     layers_[i].moe = model.layers[i].ffn == FfnKind::moe;
@@ -73,6 +74,7 @@ void Measurement::add(const StepGraph& graph, const Timeline& timeline) {
   add_ranks(graph, timeline);
   add_delays(graph, timeline);
   add_loads(graph);
+  link_figures_.add(graph, timeline);
 }
 
 void Measurement::walk_critical_path(const StepGraph& graph, const Timeline& timeline) {
@@ -218,6 +220,7 @@ void Measurement::fill(PointResult& result) const {
   result.expert_load = expert_load_;
   fill_straggler(result);
   fill_links(result);
+  link_figures_.fill(result);
 }
 
 }  // namespace moesim

@@ -7,6 +7,7 @@
 #include "sim/memory/memory_ledger.h"
 #include "sim/plan/step_graph.h"
 #include "sim/replay/replay.h"
+#include "sim/result/link_figures.h"
 #include "sim/result/result.h"
 
 namespace moesim {
@@ -17,8 +18,10 @@ class Measurement {
  public:
   Measurement(const Cluster& cluster, const MoeModel& model, const ShardingPlan& plan);
   void add(const StepGraph& graph, const Timeline& timeline);
-  void fill(PointResult& result)
-      const;  // metrics, breakdown, layers, ranks_detail, straggler, expert_load, links
+  // metrics, breakdown, layers, ranks_detail, straggler, expert_load, links and what is on them
+  void fill(PointResult& result) const;
+  // The bytes, busy and finish times of every link in every exchange, as a table (RFC 4180).
+  std::string link_csv() const { return link_figures_.csv(); }
 
  private:
   struct Delay {  // what made a rank late at exchanges, seconds by task kind
@@ -55,6 +58,7 @@ class Measurement {
   std::vector<RankResult> ranks_;
   std::vector<Delay> delays_;
   std::vector<double> link_bytes_;
+  LinkFigures link_figures_;
   std::vector<std::vector<std::uint64_t>> expert_load_;  // [trace moe layer][logical expert]
   std::vector<std::vector<std::uint64_t>> rank_load_;    // [model moe layer][rank]
   std::vector<int> moe_layer_ids_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "sim/result/hottest_expert.h"
 #include "sim/result/measure.h"
 
 namespace moesim {
@@ -97,27 +98,12 @@ std::string Measurement::expert_cause(int rank, const Delay& delay) const {
       std::find(moe_layer_ids_.begin(), moe_layer_ids_.end(), delay.worst_layer) -
       moe_layer_ids_.begin());
   if (layers == 0 || moe >= moe_layer_ids_.size()) return "";
-  const Placement& placement = plan_.placement[moe % layers];
-  const auto& load = expert_load_[moe % layers];
-  std::vector<double> replicas(load.size(), 0.0);
-  for (const LogicalExpert expert : placement.replica_of) replicas[index(expert)] += 1;
-  const int local_rank =
-      rank % plan_.parallelism.expert;  // placements number ranks within the EP group
-  double most = -1;
-  std::size_t hottest = 0;
-  for (std::size_t p = 0; p < placement.replica_of.size(); ++p) {
-    const std::size_t expert = index(placement.replica_of[p]);
-    const double share = static_cast<double>(load[expert]) / replicas[expert];
-    if (static_cast<int>(index(placement.rank_of[p])) == local_rank && share > most) {
-      most = share;
-      hottest = expert;
-    }
-  }
-  const double mean =
-      static_cast<double>(std::accumulate(load.begin(), load.end(), std::uint64_t{0})) /
-      static_cast<double>(load.size());
-  return fmt::format(": expert {} of layer {} draws {:.1f}x the mean", hottest, delay.worst_layer,
-                     static_cast<double>(load[hottest]) / std::max(mean, 1e-30));
+  // Placements number ranks within the EP group.
+  const int local_rank = rank % plan_.parallelism.expert;
+  const HottestExpert hottest = hottest_expert(
+      plan_.placement[moe % layers], expert_load_[moe % layers], local_rank, local_rank + 1);
+  return fmt::format(": expert {} of layer {} draws {:.1f}x the mean", hottest.expert,
+                     delay.worst_layer, hottest.ratio);
 }
 
 void Measurement::fill_straggler(PointResult& result) const {

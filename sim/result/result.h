@@ -72,6 +72,34 @@ struct FaultResult {       // in the order in which they take effect
   std::string memory;      // of the survivors of a lost rank: the ledger's verdict
 };
 
+struct BottleneckResult {  // of one exchange of a step: its longest busy link, mean over the steps
+  int layer = -1;
+  std::string kind;        // "dispatch", "combine", "tensor_reduce", "tensor_gather"
+  std::string link, tier;  // empty when no link carries anything
+  double bytes = 0;        // on that link
+  double busy = 0;         // s, bytes / (bandwidth x reached share)
+  double finish = 0;       // s from when all ranks had started to when the link had drained
+  double utilisation = 0;  // bytes / (bandwidth x the exchange's time)
+  int rank = -1;           // whose port it is, or into which most of its bytes go; -1: none
+  int expert = -1;         // that draws most there; -1: it is not experts that draw
+  double ratio = 0;        // its token copies over the mean expert's
+  std::string words;       // "ingress of rank 37: expert 181 draws 6.1x the mean"
+};
+
+struct LinkUse {                    // links alike, of neighbouring ranks
+  std::string name;                 // "NIC in, ranks 8-15"
+  std::vector<double> utilisation;  // by exchange, as in bottlenecks: of the busiest of the links
+};
+
+struct FidelityResult {  // what a fidelity was used for, and what it costs
+  std::string fidelity;
+  int exchanges = 0;    // of a step, replayed with it
+  std::string against;  // the finer fidelity that sampled exchanges were replayed with; "": none
+  int sampled = 0;
+  double error = 0;   // largest over the samples: makespan over the finer one's, less 1
+  std::string words;  // a sentence
+};
+
 struct CheckResult {
   std::string law;  // one sentence with counts
   bool passed = true;
@@ -101,12 +129,17 @@ struct PointResult {
   MemoryResult memory;
   std::vector<LinkResult> links;  // falling utilisation, at most 32
   std::vector<FaultResult> faults;
+  std::vector<BottleneckResult> bottlenecks;  // every exchange of a step, in order
+  std::vector<LinkUse> link_use;
+  std::vector<FidelityResult> fidelities;
   std::vector<CheckResult> checks;
   std::vector<std::string> notes;  // stand-ins, assumptions, what is unproven on hardware
   std::vector<std::pair<std::string, std::string>>
       inputs;  // "trace" -> sha256, ... ; "version" -> program version
 };
 
+// The bottleneck that is busy longest; null when nothing is exchanged.
+const BottleneckResult* worst_bottleneck(const PointResult& result);
 const Metric* find_metric(const PointResult& result, const std::string& name);
 Basis weakest_basis(const PointResult& result);  // over all metrics
 

@@ -99,6 +99,35 @@ void fields(auto& at, Like<FaultResult> auto& fault) {
   at("memory", fault.memory);
 }
 
+void fields(auto& at, Like<BottleneckResult> auto& bottleneck) {
+  at("layer", bottleneck.layer);
+  at("kind", bottleneck.kind);
+  at("link", bottleneck.link);
+  at("tier", bottleneck.tier);
+  at("bytes", bottleneck.bytes);
+  at("busy", bottleneck.busy);
+  at("finish", bottleneck.finish);
+  at("utilisation", bottleneck.utilisation);
+  at("rank", bottleneck.rank);
+  at("expert", bottleneck.expert);
+  at("ratio", bottleneck.ratio);
+  at("words", bottleneck.words);
+}
+
+void fields(auto& at, Like<LinkUse> auto& use) {
+  at("name", use.name);
+  at("utilisation", use.utilisation);
+}
+
+void fields(auto& at, Like<FidelityResult> auto& fidelity) {
+  at("fidelity", fidelity.fidelity);
+  at("exchanges", fidelity.exchanges);
+  at("against", fidelity.against);
+  at("sampled", fidelity.sampled);
+  at("error", fidelity.error);
+  at("words", fidelity.words);
+}
+
 void fields(auto& at, Like<CheckResult> auto& check) {
   at("law", check.law);
   at("passed", check.passed);
@@ -131,6 +160,9 @@ void fields(auto& at, Like<PointResult> auto& point) {
   at("memory", point.memory);
   at("links", point.links);
   at("faults", point.faults);
+  at("bottlenecks", point.bottlenecks);
+  at("link_use", point.link_use);
+  at("fidelities", point.fidelities);
   at("checks", point.checks);
   at("notes", point.notes);
   at("inputs", point.inputs);
@@ -257,18 +289,6 @@ class Reader {
 };
 
 }  // namespace
-
-const Metric* find_metric(const PointResult& result, const std::string& name) {
-  for (const NamedMetric& named : result.metrics)
-    if (named.name == name) return &named.metric;
-  return nullptr;
-}
-
-Basis weakest_basis(const PointResult& result) {
-  Basis weakest = Basis::exact;
-  for (const NamedMetric& named : result.metrics) weakest = weaker(weakest, named.metric.basis);
-  return weakest;
-}
 
 json to_json(const PointResult& result) { return Writer::write(result, ""); }
 

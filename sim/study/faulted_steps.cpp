@@ -27,7 +27,7 @@ struct Span {
 
 class FaultedSteps {
  public:
-  FaultedSteps(const PoolState& healthy, const Scenario& scenario, const StepFidelity& fidelity)
+  FaultedSteps(const PoolState& healthy, const Scenario& scenario, Fidelity fidelity)
       : healthy_(healthy), scenario_(scenario), fidelity_(fidelity) {
     for (const Fault& fault : scenario.faults) {
       results_.emplace_back();
@@ -63,7 +63,7 @@ class FaultedSteps {
 
   const PoolState& healthy_;
   const Scenario& scenario_;
-  StepFidelity fidelity_;
+  Fidelity fidelity_;
   std::unique_ptr<const PoolState> changed_;  // since the first fault
   Seconds clock_{};                           // since the first step began
   Seconds lost_{};                            // of the step that the next lost rank interrupts
@@ -107,9 +107,8 @@ void FaultedSteps::apply(const Fault& fault, FaultResult& result) {
 // Nothing where a rank is lost before the step has finished: the clock then stands at the loss.
 std::optional<ReplayedStep> FaultedSteps::try_step(std::size_t step, PointResult& result) {
   const bool first = spans_.back().steps == 0;
-  const std::string when = applied_ == 0 ? "" : ", after " + results_[applied_ - 1].fault;
   ReplayedStep done =
-      replay_step(now().inputs(), now().batches[step], fidelity_, first ? &result : nullptr, when);
+      replay_step(now().inputs(), now().batches[step], fidelity_, first ? &result : nullptr);
   const Seconds end = clock_ + done.timeline.makespan;
   for (std::size_t i = applied_; i < results_.size(); ++i) {
     const Fault& fault = scenario_.faults[i];
@@ -157,7 +156,7 @@ void FaultedSteps::fill(PointResult& result) {
 
 std::optional<MemoryLedger> replay_faulted_steps(const PoolState& healthy,
                                                  const Scenario& scenario,
-                                                 const StepFidelity& fidelity,
+                                                 Fidelity fidelity,
                                                  Measurement& measurement,
                                                  PointResult& result) {
   FaultedSteps steps(healthy, scenario, fidelity);

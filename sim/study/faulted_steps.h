@@ -17,7 +17,7 @@ namespace moesim {
 // its ledger is returned. InputError at a fault as apply_fault and PoolState have it.
 std::optional<MemoryLedger> replay_faulted_steps(const PoolState& healthy,
                                                  const Scenario& scenario,
-                                                 const StepFidelity& fidelity,
+                                                 Fidelity fidelity,
                                                  Measurement& measurement,
                                                  PointResult& result);
 

@@ -80,8 +80,17 @@ void note_trace(const PointFacts& facts, PointResult& result) {
   }
 }
 
+bool crosses_nodes(const Parallelism& parallelism, int per_node) {
+  const auto leaves_node = [&](int of_group) {
+    return of_group > 1 && parallelism.ranks > per_node && per_node % of_group != 0;
+  };
+  return leaves_node(parallelism.expert) || leaves_node(parallelism.tensor);
+}
+
 // What the numbers leave out.
-void note_limits(const ShardingPlan& plan, const WorkloadSpec& workload, PointResult& result) {
+void note_limits(const Scenario& scenario, PointResult& result) {
+  const ShardingPlan& plan = scenario.plan;
+  const WorkloadSpec& workload = scenario.workload;
   if (plan.redundant_experts > 0 && plan.placement_strategy != "eplb") {
     result.notes.push_back(fmt::format(
         "{} fills its {} redundant slots in order, whatever the load; the plain baseline "
@@ -100,8 +109,11 @@ void note_limits(const ShardingPlan& plan, const WorkloadSpec& workload, PointRe
   }
   result.notes.emplace_back(
       "Exchange times under skew are unproven on hardware: no published measurement of one was "
-      "found. The fluid network "
-      "model knows no packet loss, PFC or incast.");
+      "found.");
+  if (!crosses_nodes(plan.parallelism, scenario.cluster.options.gpus_per_node)) return;
+  result.notes.emplace_back(
+      "Exchanges cross nodes: the fluid network model lets the transfers on a link share it "
+      "max-min and knows no packet loss, PFC pauses or incast, which only make exchanges longer.");
 }
 
 }  // namespace
@@ -130,7 +142,7 @@ void describe_point(const StudyPoint& point,
 
 void add_notes(const PointFacts& facts, PointResult& result) {
   note_trace(facts, result);
-  note_limits(facts.scenario.plan, facts.scenario.workload, result);
+  note_limits(facts.scenario, result);
 }
 
 }  // namespace moesim

@@ -11,16 +11,12 @@
 
 namespace moesim {
 
-struct StepFidelity {
-  Fidelity fidelity = Fidelity::bound;
-  bool sample = false;  // whether one layer of a first step is also replayed flow by flow
-};
-
-// `wanted` nullopt is auto: bound, or flows where links are shared unevenly (oversubscription,
-// ECMP) and the ranks are few enough. Fills the result's fidelity and its notes.
-StepFidelity choose_fidelity(const Cluster& cluster,
-                             const std::optional<Fidelity>& wanted,
-                             PointResult& result);
+// `wanted`, or where it is nullopt what auto means (choose_fidelity.h). Fills the result's fidelity
+// and fidelities.
+Fidelity step_fidelity(const StepInputs& inputs,
+                       const Batch& first,
+                       const std::optional<Fidelity>& wanted,
+                       PointResult& result);
 
 struct ReplayedStep {
   StepGraph graph;
@@ -28,18 +24,16 @@ struct ReplayedStep {
 };
 
 // Builds, replays and checks one step; CheckError when it breaks a law. Of a first step the result
-// takes what was checked and, where fidelity.sample says so, the error of bound; `when` ends that
-// sentence.
+// takes what was checked.
 ReplayedStep replay_step(const StepInputs& inputs,
                          const Batch& batch,
-                         const StepFidelity& fidelity,
-                         PointResult* first_of = nullptr,
-                         const std::string& when = "");
+                         Fidelity fidelity,
+                         PointResult* first_of = nullptr);
 
 // All steps of a pool that no fault meets.
 void replay_steps(const StepInputs& inputs,
                   const std::vector<Batch>& batches,
-                  const StepFidelity& fidelity,
+                  Fidelity fidelity,
                   Measurement& measurement,
                   PointResult& result);
 

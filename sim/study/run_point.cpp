@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "sim/io/files.h"
 #include "sim/memory/memory_ledger.h"
 #include "sim/plan/placement.h"
 #include "sim/result/measure.h"
@@ -78,7 +79,10 @@ void take_memory(const MemoryLedger& ledger, PointResult& result) {
 
 }  // namespace
 
-PointResult run_point(const StudyPoint& point, const std::string& trace_path, int threads) {
+PointResult run_point(const StudyPoint& point,
+                      const std::string& trace_path,
+                      int threads,
+                      const std::string& links_file) {
   const Scenario& scenario = point.scenario;
   const MoeModel model = load_model(scenario.model);
   const RoutingTrace trace = open_trace(trace_path, TraceCheck::header);
@@ -101,7 +105,8 @@ PointResult run_point(const StudyPoint& point, const std::string& trace_path, in
   result.ran = ledger.fits;
   if (result.ran) {
     Measurement measurement(cluster, model, state.pool.plan);
-    const StepFidelity fidelity = choose_fidelity(cluster, scenario.fidelity, result);
+    const Fidelity fidelity =
+        step_fidelity(state.inputs(), state.batches.front(), scenario.fidelity, result);
     std::optional<MemoryLedger> unfit;
     if (scenario.faults.empty())
       replay_steps(state.inputs(), state.batches, fidelity, measurement, result);
@@ -110,6 +115,7 @@ PointResult run_point(const StudyPoint& point, const std::string& trace_path, in
     if (unfit) ledger = *unfit;
     result.ran = !unfit;
     if (result.ran) measurement.fill(result);
+    if (result.ran && !links_file.empty()) write_file(links_file, measurement.link_csv());
   }
   take_memory(ledger, result);
   result.inputs = {{"trace_sha256", trace.header.data_sha256},

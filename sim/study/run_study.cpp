@@ -23,10 +23,16 @@ struct Work {
   std::string trace, file;
 };
 
+// Of a point's result file: beside it.
+std::string links_file(const std::string& file) {
+  return std::filesystem::path(file).replace_extension(".links.csv").string();
+}
+
 pid_t start_worker(const Study& study, const Work& work, const RunOptions& options) {
   std::vector<std::string> words{
       "moesim",   "worker", study.file, "--point",   std::to_string(work.point),  "--trace",
       work.trace, "--out",  work.file,  "--threads", options.jobs > 1 ? "1" : "2"};
+  if (options.links) words.insert(words.end(), {"--links", links_file(work.file)});
   for (const std::string& override_text : options.overrides) {
     words.emplace_back("--set");
     words.push_back(override_text);
@@ -120,7 +126,8 @@ StudyResult run_study(const Study& study, const RunOptions& options) {
     const StudyPoint& point = study.points[i];
     const std::string trace = prepare_trace(point.scenario.trace, options.out + "/traces", options);
     files.push_back(options.out + "/points/" + point_key(point, trace) + ".json");
-    if (!stored_point(files.back()) && planned.insert(files.back()).second) {
+    const bool table_missing = options.links && !std::filesystem::exists(links_file(files.back()));
+    if ((table_missing || !stored_point(files.back())) && planned.insert(files.back()).second) {
       todo.push_back({i, trace, files.back()});
     }
   }

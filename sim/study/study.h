@@ -14,6 +14,7 @@ namespace moesim {
 struct RunOptions {
   std::string out;                     // folder of this study's results
   int jobs = 1;                        // points at a time
+  bool links = false;                  // also out/points/<key>.links.csv, every link and exchange
   std::vector<std::string> overrides;  // as given to load_study: the workers load the same study
   std::function<void(const std::string&)> say = [](const std::string&) {
   };  // progress, one line each
@@ -30,7 +31,11 @@ std::string prepare_trace(const TraceSource& source,
 std::string point_key(const StudyPoint& point, const std::string& trace_path);
 
 // One point, in this process: plan, step graphs, replay, checks, ledger. Called by `moesim worker`.
-PointResult run_point(const StudyPoint& point, const std::string& trace_path, int threads);
+// `links_file`: where to write what every link carried in every exchange, as a table; "": nowhere.
+PointResult run_point(const StudyPoint& point,
+                      const std::string& trace_path,
+                      int threads,
+                      const std::string& links_file = "");
 
 // Writes out/points/<key>.json for points that have none, then out/result.json; returns the whole.
 // A worker's failure is thrown on as WorkerFailed after the other workers have ended.

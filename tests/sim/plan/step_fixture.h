@@ -92,9 +92,10 @@ struct StepWorld {
   RoutingInputs routing() const {
     return {trace, batch, plan, static_cast<std::size_t>(cluster.fabric.ranks_per_node)};
   }
-  StepGraph build(int threads = 2, bool keep_flows = false) const {
+  StepGraph build(int threads = 2, bool keep_flows = false, bool keep_shares = false) const {
     const RankCosts costs(model, cluster, plan.parallelism, plan.precision);
-    return build_step({model, cluster, plan, trace, costs, keep_flows, threads}, batch);
+    return build_step(
+        {model, cluster, plan, trace, costs, keep_flows, threads, nullptr, keep_shares}, batch);
   }
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -86,6 +87,29 @@ inline Exchange exchange_of(const std::vector<Flow>& flows, const Cluster& clust
           std::max(exchange.port_bound, exchange.link_bytes[link] / one.bandwidth);
   }
   exchange.bisection_bound = crossing / bisection_bandwidth(cluster.fabric);
+  return exchange;
+}
+
+// What fidelity `links` reads, from the flows.
+inline Exchange with_shares(Exchange exchange, const Fabric& fabric) {
+  const std::size_t ranks = exchange.sent.size(), words = (ranks + 63) / 64;
+  const std::size_t of_group =
+      exchange.group_ranks > 0 ? static_cast<std::size_t>(exchange.group_ranks) : ranks;
+  exchange.senders.assign(ranks * words, 0);
+  std::map<std::pair<int, std::size_t>, Bytes> bytes;
+  std::vector<LinkId> path;
+  for (const Flow& flow : exchange.flows) {
+    const std::size_t from = index(flow.source);
+    exchange.senders[index(flow.destination) * words + from / 64] |= std::uint64_t{1}
+                                                                     << (from % 64);
+    path.clear();
+    fabric.route(flow.source, flow.destination, 0, path);
+    for (const LinkId link : path)
+      bytes[{static_cast<int>(from / of_group), index(link)}] += flow.bytes;
+  }
+  exchange.shares.clear();
+  for (const auto& [at, amount] : bytes)
+    exchange.shares.push_back({at.first, id_of<LinkId>(at.second), amount});
   return exchange;
 }
 

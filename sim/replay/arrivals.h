@@ -1,0 +1,59 @@
+// How the bytes of exchanges come to a rank: what the engine is told of them at each fidelity, and
+// when it says that they are there.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "sim/plan/fabric_paths.h"
+#include "sim/replay/replay.h"
+#include "sim/replay/transfers.h"
+
+namespace moesim {
+
+// An exchange task among the exchanges between groups of its size: a grouping. A group's ranks go
+// through those in the same order, and start one only when all of them have ended the one before.
+struct Turn {
+  std::size_t task = 0, exchange = 0;
+  std::size_t grouping = 0, number = 0;  // the number-th exchange of the grouping
+  std::size_t group_ranks = 1;
+};
+
+// What the parts of one replay share.
+struct StepRun {
+  StepRun(const StepGraph& graph, const Cluster& cluster);
+
+  const StepGraph& graph;
+  const Fabric& fabric;
+  Transfers transfers;
+  std::vector<Turn> turns;                       // by task; meaningless for compute tasks
+  std::vector<std::size_t> grouping_ranks;       // of a group, by grouping
+  std::vector<engine::s4u::SemaphorePtr> awake;  // by rank
+  double origin = 0;                             // s, the engine's clock when the step began
+  Timeline timeline;
+
+  std::size_t ranks() const { return static_cast<std::size_t>(graph.ranks); }
+  const Exchange& exchange(const Turn& turn) const { return graph.exchanges[turn.exchange]; }
+  double now() const { return engine::s4u::Engine::get_clock() - origin; }
+  void drained(std::size_t exchange, LinkId link, double time);  // the latest counts
+};
+
+class Arrivals {
+ public:
+  virtual ~Arrivals() = default;
+  // All of these are called by the rank's actor: as it starts the exchange, and when all ranks of
+  // its group have. await returns the time at which everything meant for the rank is there.
+  virtual void begin(const Turn& turn, std::size_t rank) = 0;
+  virtual double await(const Turn& turn, std::size_t rank) = 0;
+  // The earliest that a rank's own messages count from: its own start, or the group's last.
+  virtual bool from_own_start() const = 0;
+};
+
+// Above this many flows of an exchange at once the engine may take close ends for one.
+inline constexpr std::size_t kExactFlows = 5000;
+
+std::unique_ptr<Arrivals> told_arrivals(StepRun& run);  // fidelity `bound`
+std::unique_ptr<Arrivals> link_arrivals(StepRun& run, const FabricPaths& paths, bool every_link);
+std::unique_ptr<Arrivals> flow_arrivals(StepRun& run, bool merged);
+
+}  // namespace moesim

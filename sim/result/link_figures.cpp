@@ -1,0 +1,209 @@
+// Sums over the steps by exchange and link; the means and the words are made at the end.
+#include "sim/result/link_figures.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "sim/result/hottest_expert.h"
+
+namespace moesim {
+namespace {
+
+constexpr std::size_t kMostRows = 40;  // of link_use, for each tier and direction
+
+enum class Direction { out, in, between };  // of a rank's port, or between switches
+
+Direction direction_of(const LinkEnds& ends, int ranks) {
+  if (ends.from < static_cast<Vertex>(ranks)) return Direction::out;
+  return ends.to < static_cast<Vertex>(ranks) ? Direction::in : Direction::between;
+}
+
+int port_rank(const LinkEnds& ends, int ranks) {
+  const Direction direction = direction_of(ends, ranks);
+  if (direction == Direction::between) return -1;
+  return static_cast<int>(direction == Direction::out ? ends.from : ends.to);
+}
+
+}  // namespace
+
+LinkFigures::LinkFigures(const Cluster& cluster, const ShardingPlan& plan)
+    : cluster_(cluster), plan_(plan), ends_(link_ends(cluster.fabric)) {}
+
+void LinkFigures::add(const StepGraph& graph, const Timeline& timeline) {
+  ++steps_;
+  std::size_t number = 0;
+  for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
+    const Task& task = graph.tasks[i];
+    if (task.exchange < 0) continue;
+    if (exchanges_.size() <= number) exchanges_.emplace_back();
+    add_exchange(graph.exchanges[static_cast<std::size_t>(task.exchange)], timeline, task, i,
+                 exchanges_[number++]);
+  }
+  for (const MoeLayerLoad& load : graph.loads) {
+    LayerLoad& sums = loads_[load.layer];
+    sums.trace_layer = static_cast<std::size_t>(load.trace_layer);
+    sums.by_expert.resize(load.by_expert.size());
+    for (std::size_t expert = 0; expert < load.by_expert.size(); ++expert)
+      sums.by_expert[expert] += load.by_expert[expert];
+  }
+}
+
+void LinkFigures::add_exchange(const Exchange& exchange,
+                               const Timeline& timeline,
+                               const Task& task,
+                               std::size_t number,
+                               OnLinks& sums) const {
+  const std::size_t links = ends_.size();
+  sums.layer = task.layer;
+  sums.kind = task.kind;
+  sums.row_per_copy = exchange.bytes_per_copy > 0;
+  for (auto* by_link : {&sums.bytes, &sums.busy, &sums.finish}) by_link->resize(links);
+  double ready = timeline.ready_at(number, 0).count(), end = 0;
+  for (int rank = 0; rank < timeline.ranks; ++rank) {
+    ready = std::min(ready, timeline.ready_at(number, rank).count());
+    end = std::max(end, timeline.at(number, rank).end.count());
+    const LinkId busiest = exchange.busiest[static_cast<std::size_t>(rank)];
+    if (busiest == LinkId{-1}) continue;
+    const double received = exchange.received[static_cast<std::size_t>(rank)].value;
+    auto& into = sums.into.try_emplace(index(busiest), 0.0, -1).first->second;
+    into = std::max(into, std::pair(received, rank));
+  }
+  sums.seconds += end - ready;
+  for (std::size_t link = 0; link < links; ++link) {
+    if (exchange.link_bytes[link].value == 0) continue;
+    const LinkId id = id_of<LinkId>(link);
+    sums.bytes[link] += exchange.link_bytes[link].value;
+    sums.busy[link] += busy_time(exchange, cluster_.fabric, id).count();
+    const double drained = timeline.drained_at(static_cast<std::size_t>(task.exchange), id).count();
+    sums.finish[link] += std::max(drained - ready, 0.0);
+  }
+}
+
+double LinkFigures::utilisation(const OnLinks& sums, std::size_t link) const {
+  if (sums.seconds <= 0) return 0;
+  return sums.bytes[link] / (cluster_.fabric.links[link].bandwidth.value * sums.seconds);
+}
+
+BottleneckResult LinkFigures::bottleneck(const OnLinks& sums) const {
+  BottleneckResult result;
+  result.layer = sums.layer;
+  result.kind = to_text(sums.kind);
+  const auto worst = std::max_element(sums.busy.begin(), sums.busy.end());
+  if (worst == sums.busy.end() || *worst <= 0) {
+    result.words = "nothing is sent";
+    return result;
+  }
+  const auto link = static_cast<std::size_t>(worst - sums.busy.begin());
+  result.link = cluster_.fabric.links[link].name;
+  result.tier = to_text(cluster_.fabric.links[link].tier);
+  result.bytes = sums.bytes[link] / steps_;
+  result.busy = sums.busy[link] / steps_;
+  result.finish = sums.finish[link] / steps_;
+  result.utilisation = utilisation(sums, link);
+  explain(sums, link, result);
+  return result;
+}
+
+// Rows come to the experts in dispatch and leave them in combine; the other way a rank's port
+// carries its own tokens. Where rows do not follow copies one by one, those to a node's experts may
+// come by any of its NICs.
+void LinkFigures::explain(const OnLinks& sums, std::size_t link, BottleneckResult& result) const {
+  const Fabric& fabric = cluster_.fabric;
+  const Direction direction = direction_of(ends_[link], fabric.ranks);
+  result.rank = port_rank(ends_[link], fabric.ranks);
+  std::string where;
+  if (result.rank >= 0) {
+    where = fmt::format("{} of rank {}", direction == Direction::in ? "ingress" : "egress",
+                        result.rank);
+  } else {
+    const auto into = sums.into.find(link);
+    if (into != sums.into.end()) result.rank = into->second.second;
+    where = result.rank < 0 ? result.link
+                            : fmt::format("{} on the way into rank {}", result.link, result.rank);
+  }
+  const bool to_experts = sums.kind == TaskKind::dispatch && direction != Direction::out;
+  const bool from_experts = sums.kind == TaskKind::combine && direction == Direction::out;
+  const auto load = loads_.find(sums.layer);
+  if (result.rank >= 0 && (to_experts || from_experts) && load != loads_.end()) {
+    const bool any_of_node = !sums.row_per_copy && fabric.links[link].tier != LinkTier::nvlink;
+    const int local = result.rank % plan_.parallelism.expert;
+    const int of_node = fabric.ranks_per_node;
+    const int first = any_of_node ? local / of_node * of_node : local;
+    const HottestExpert hottest =
+        hottest_expert(plan_.placement[load->second.trace_layer], load->second.by_expert, first,
+                       any_of_node ? first + of_node : local + 1);
+    result.expert = hottest.expert;
+    result.ratio = hottest.ratio;
+  }
+  result.words = where;
+  if (result.expert >= 0) {
+    result.words += fmt::format(": expert {} draws {:.1f}x the mean", result.expert, result.ratio);
+  } else if (sums.kind == TaskKind::dispatch || sums.kind == TaskKind::combine) {
+    result.words += direction == Direction::between ? "" : ": its own tokens";
+  }
+}
+
+void LinkFigures::fill(PointResult& result) const {
+  for (const OnLinks& sums : exchanges_) result.bottlenecks.push_back(bottleneck(sums));
+  fill_use(result);
+}
+
+// Links of a tier and direction in the order of their ids, which is the order of ranks for ports.
+void LinkFigures::fill_use(PointResult& result) const {
+  const Fabric& fabric = cluster_.fabric;
+  std::map<std::pair<LinkTier, Direction>, std::vector<std::size_t>> alike;
+  for (std::size_t link = 0; link < ends_.size(); ++link) {
+    const bool loaded = std::any_of(exchanges_.begin(), exchanges_.end(),
+                                    [&](const OnLinks& sums) { return sums.bytes[link] > 0; });
+    if (loaded)
+      alike[{fabric.links[link].tier, direction_of(ends_[link], fabric.ranks)}].push_back(link);
+  }
+  for (auto& [kind, links] : alike) {
+    const auto& [tier, direction] = kind;
+    const bool ports = direction != Direction::between;
+    if (ports)
+      std::stable_sort(links.begin(), links.end(), [&](std::size_t a, std::size_t b) {
+        return port_rank(ends_[a], fabric.ranks) < port_rank(ends_[b], fabric.ranks);
+      });
+    const std::size_t rows = std::min(links.size(), kMostRows);
+    for (std::size_t row = 0; row < rows; ++row) {
+      const std::size_t first = row * links.size() / rows;
+      const std::size_t last = (row + 1) * links.size() / rows;
+      LinkUse use;
+      const auto number = [&](std::size_t at) {
+        return ports ? port_rank(ends_[links[at]], fabric.ranks) : static_cast<int>(at);
+      };
+      use.name = fmt::format("{}{}, {} {}-{}", to_text(tier),
+                             ports ? (direction == Direction::out ? " out" : " in") : "",
+                             ports ? "ranks" : "links", number(first), number(last - 1));
+      for (const OnLinks& sums : exchanges_) {
+        double most = 0;
+        for (std::size_t at = first; at < last; ++at)
+          most = std::max(most, utilisation(sums, links[at]));
+        use.utilisation.push_back(most);
+      }
+      result.link_use.push_back(std::move(use));
+    }
+  }
+}
+
+std::string LinkFigures::csv() const {
+  std::string table =
+      "exchange,layer,kind,link,tier,rank,bytes (B),busy (s),finish (s),utilisation\r\n";
+  for (std::size_t number = 0; number < exchanges_.size(); ++number) {
+    const OnLinks& sums = exchanges_[number];
+    for (std::size_t link = 0; link < ends_.size(); ++link) {
+      if (sums.bytes[link] == 0) continue;
+      const Link& one = cluster_.fabric.links[link];
+      const int rank = port_rank(ends_[link], cluster_.fabric.ranks);
+      table += fmt::format(
+          "{},{},{},\"{}\",{},{},{},{},{},{}\r\n", number, sums.layer, to_text(sums.kind), one.name,
+          to_text(one.tier), rank < 0 ? "" : std::to_string(rank), sums.bytes[link] / steps_,
+          sums.busy[link] / steps_, sums.finish[link] / steps_, utilisation(sums, link));
+    }
+  }
+  return table;
+}
+
+}  // namespace moesim

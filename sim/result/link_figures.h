@@ -1,0 +1,54 @@
+// What every link carried in every exchange of a step, and which of them made it as long as it was.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "sim/plan/step_graph.h"
+#include "sim/replay/replay.h"
+#include "sim/result/result.h"
+
+namespace moesim {
+
+class LinkFigures {
+ public:
+  LinkFigures(const Cluster& cluster, const ShardingPlan& plan);
+  void add(const StepGraph& graph, const Timeline& timeline);  // steps of the same tasks
+  void fill(PointResult& result) const;                        // bottlenecks, link_use
+  std::string csv() const;  // one row a loaded link and exchange; names carry units
+
+ private:
+  struct OnLinks {  // one exchange; sums over the steps
+    int layer = -1;
+    TaskKind kind{};
+    double seconds = 0;  // from ready to the last rank's end
+    bool row_per_copy = false;
+    std::vector<double> bytes, busy, finish;  // by link
+    // By link that is busiest on the way into a rank: of those ranks the one that gets most bytes.
+    std::map<std::size_t, std::pair<double, int>> into;
+  };
+  struct LayerLoad {
+    std::size_t trace_layer = 0;
+    std::vector<std::uint64_t> by_expert;  // token copies
+  };
+  void add_exchange(const Exchange& exchange,
+                    const Timeline& timeline,
+                    const Task& task,
+                    std::size_t number,
+                    OnLinks& sums) const;
+  BottleneckResult bottleneck(const OnLinks& sums) const;
+  void fill_use(PointResult& result) const;
+  void explain(const OnLinks& sums, std::size_t link, BottleneckResult& result) const;
+  double utilisation(const OnLinks& sums, std::size_t link) const;
+
+  const Cluster& cluster_;
+  const ShardingPlan& plan_;
+  std::vector<LinkEnds> ends_;
+  int steps_ = 0;
+  std::vector<OnLinks> exchanges_;
+  std::map<int, LayerLoad> loads_;  // by layer
+};
+
+}  // namespace moesim
