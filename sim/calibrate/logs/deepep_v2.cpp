@@ -2,9 +2,9 @@
 // the exchange kernels and of the copies after them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
-#include <numeric>
 
 #include "sim/calibrate/log_conditions.h"
 #include "sim/calibrate/log_lines.h"
@@ -15,6 +15,7 @@ namespace {
 // What was timed, for one dispatch type.
 struct TimedKey {
   std::string kernel, dtype;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 misreads the comparison with 0
   auto operator<=>(const TimedKey&) const = default;
 };
 
@@ -143,12 +144,10 @@ void add_figure(BenchmarkLog& log, const V2Log& lines, const TimedKey& key, cons
   figure.where = timed.where;
   set_by_rank(figure, timed.time_us);
   log.figures.push_back(std::move(figure));
-  const double copy = std::accumulate(timed.copy_us.begin(), timed.copy_us.end(), 0.0) /
-                      static_cast<double>(timed.copy_us.size());
   log.notes.push_back(
       fmt::format("{} ({}): mean of {} lines; the copies after it take {:.1f} us "
                   "more, not in the figure.",
-                  key.kernel, key.dtype, timed.copy_us.size(), copy));
+                  key.kernel, key.dtype, timed.copy_us.size(), mean_of(timed.copy_us)));
 }
 
 bool recognises(const std::string& text) {
