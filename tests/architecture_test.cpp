@@ -40,6 +40,8 @@ const std::map<std::string, std::vector<std::string>>& allowed_folders() {
       {"sim/result/result_json.cpp", {"sim/result/result.h"}},
       {"sim/scenario", {"sim/cluster", "sim/model", "sim/trace", "sim/plan", "sim/replay"}},
       {"sim/study", {"sim", "workloads/forward", "workloads/traces"}},
+      {"sim/validate", {"sim/cluster", "sim/plan"}},
+      {"sim/calibrate", {"sim/cluster", "sim/plan", "sim/validate"}},
       {"topologies", {"sim/cluster"}},
       {"workloads", {"sim/model", "sim/trace"}},
       {"workloads/forward", {"sim/model", "sim/trace", "workloads"}},
@@ -47,6 +49,8 @@ const std::map<std::string, std::vector<std::string>>& allowed_folders() {
       {"analysis", {"sim/result/result.h", "sim/trace"}},
       // A picture of a fabric is drawn from the fabric: no result holds one.
       {"analysis/topology", {"analysis", "sim/cluster"}},
+      // An error is of a prediction and a record, which no result holds.
+      {"analysis/validation", {"analysis", "sim/validate"}},
       {"cli", {"sim", "topologies", "workloads", "analysis"}},
       {"bench", {"sim", "topologies", "workloads", "analysis", "tests"}},
       {"tests", {"sim", "topologies", "workloads", "analysis", "cli"}},
@@ -67,6 +71,7 @@ const std::vector<LibraryRule>& library_rules() {
       {{"openssl", "zip.h", "pugixml.hpp"}, {"sim/io"}},
       {{"hwy"}, {"workloads/forward", "tests/workloads", "bench"}},
       {{"unicode"}, {"workloads/tokens"}},
+      {{"nlopt"}, {"sim/calibrate"}},
       {{"CLI"}, {"cli"}},
       {{"doctest"}, {"tests"}},
       {{"benchmark"}, {"bench"}},
