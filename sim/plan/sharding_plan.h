@@ -46,8 +46,13 @@ struct Placement {
   std::vector<Rank> rank_of;
 };
 
+// What follows attention under tensor parallelism: every rank gets the sums of its own share of
+// the tokens, or of all.
+enum class TensorReduction { scatter, allreduce };
+
 struct ShardingPlan {
   Parallelism parallelism;
+  TensorReduction tensor_reduction = TensorReduction::scatter;
   int redundant_experts = 0;  // slots beyond the logical experts, per MoE layer and EP group
   std::string placement_strategy = "contiguous";
   std::vector<Placement> placement;  // by trace MoE layer

@@ -16,7 +16,10 @@ TensorExchanges::TensorExchanges(const StepInputs& inputs,
   if (!needed_) return;
   const CollectiveShape shape{inputs.plan.parallelism.tensor, inputs.cluster.fabric.ranks_per_node,
                               tokens_, row_bytes(inputs.model.hidden, PayloadFormat::bf16)};
-  reduce_ = make_collective(inputs.cluster, paths, "reduce_scatter", shape, inputs.keep_flows);
+  const std::string reduction = inputs.plan.tensor_reduction == TensorReduction::allreduce
+                                    ? nccl_allreduce(inputs.cluster, paths, shape)
+                                    : "reduce_scatter";
+  reduce_ = make_collective(inputs.cluster, paths, reduction, shape, inputs.keep_flows);
   gather_ = make_collective(inputs.cluster, paths, "all_gather", shape, inputs.keep_flows);
 }
 

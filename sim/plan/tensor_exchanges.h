@@ -1,5 +1,5 @@
-// The two exchanges tensor parallelism adds to each layer: the reduce-scatter after attention and
-// the all-gather before the next, between the ranks that share one DP rank's tokens.
+// The two exchanges tensor parallelism adds to each layer: the reduce-scatter (or allreduce) after
+// attention and the all-gather before the next, between the ranks that share one DP rank's tokens.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,9 @@
 namespace moesim {
 
 // Both move rows of 2 h bytes. reduce: each rank sends every other rank of its group its partial
-// sums of that rank's tokens; gather: its own tokens to every other. Over a group of t ranks with n
-// tokens that is n (t - 1) / t rows sent a rank when t divides n (docs/models.md, "Tensor
+// sums of that rank's tokens, or with TensorReduction::allreduce the group sums all of them on
+// every rank (nccl_allreduce); gather: its own tokens to every other. Over a group of t ranks with
+// n tokens that is n (t - 1) / t rows sent a rank when t divides n (docs/models.md, "Tensor
 // parallelism").
 class TensorExchanges {
  public:

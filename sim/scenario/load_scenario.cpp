@@ -200,7 +200,7 @@ void read_all_to_all(const JsonNode& node, ShardingPlan& plan) {
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "redundant_experts", "placement",
                    "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
-                   "capacity_factor", "precision"});
+                   "capacity_factor", "tensor_reduction", "precision"});
   const int ranks = cluster.options.nodes * cluster.options.gpus_per_node;
   const int sms = load_accelerator(cluster.accelerator).sms;
   ShardingPlan plan;
@@ -215,6 +215,12 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
   if (const auto placement = node.find("placement")) {
     plan.placement_strategy =
         placement->as_choice(Catalog<PlacementPart>::instance().names(), "placement");
+  }
+  if (const auto reduction = node.find("tensor_reduction")) {
+    plan.tensor_reduction =
+        reduction->as_choice({"scatter", "allreduce"}, "tensor reduction") == "allreduce"
+            ? TensorReduction::allreduce
+            : TensorReduction::scatter;
   }
   if (const auto choice = node.find("replica_choice")) {
     plan.replica_choice = choice->as_choice({"even", "nearest"}, "replica choice") == "nearest"

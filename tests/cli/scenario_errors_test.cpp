@@ -144,3 +144,9 @@ TEST_CASE("A capacity factor is a number from 0") {
       check_edited("\"redundant_experts\"", "\"capacity_factor\": -1, \"redundant_experts\""),
       {"edited.json:15:", "plan.capacity_factor", "-1 is out of range; allowed: 0.0 to 1000.0"});
 }
+
+TEST_CASE("A tensor reduction is one of two") {
+  check_refused(check_edited("\"redundant_experts\"",
+                             "\"tensor_reduction\": \"allreduced\", \"redundant_experts\""),
+                {"plan.tensor_reduction", "did you mean \"allreduce\""});
+}

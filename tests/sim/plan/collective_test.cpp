@@ -184,3 +184,28 @@ TEST_CASE("small allreduces across nodes go up and down trees, large ones round 
   CHECK(chosen(cluster, 32, 1e4) == "allreduce_tree");
   CHECK(chosen(cluster, 32, 1e9) == "allreduce_ring");
 }
+
+TEST_CASE("a plan sums attention's rows on all ranks of a group if it says so") {
+  StepWorld world(StepCase{.nodes = 2, .tensor = 4});
+  const auto reductions = [&] {
+    const StepGraph graph = world.build();
+    std::vector<Exchange> exchanges;
+    for (const Task& task : graph.tasks)
+      if (task.kind == TaskKind::tensor_reduce)
+        exchanges.push_back(graph.exchanges[static_cast<std::size_t>(task.exchange)]);
+    return exchanges;
+  };
+  const auto scattered = reductions();
+  world.plan.tensor_reduction = TensorReduction::allreduce;
+  const auto summed = reductions();
+  REQUIRE(scattered.size() == summed.size());
+  REQUIRE_FALSE(summed.empty());
+  CHECK(scattered[0].algorithm == "nccl_reduce_scatter");
+  CHECK(summed[0].algorithm == "nccl_allreduce_in_network");
+  for (std::size_t rank = 0; rank < 16; ++rank) {
+    double rows = 0;  // of the group, each 2 h
+    for (std::size_t peer = rank / 4 * 4; peer < rank / 4 * 4 + 4; ++peer)
+      rows += scattered[0].kept[peer].value;
+    CHECK(summed[0].sent[rank].value == doctest::Approx(1.25 * rows));
+  }
+}
