@@ -155,7 +155,7 @@ TEST_CASE("Nodes may differ in accelerator and pace, but not be unknown") {
             .code == 0);
   check_refused(check_edited("\"nodes\": 2",
                              "\"node_groups\": [{\"nodes\": 1, \"accelerator\": "
-                             "\"h20-sxm\"}]"),
+                             "\"h21-sxm\"}]"),
                 {"edited.json:5:", "cluster.node_groups.0.accelerator", "h200-sxm"});
 }
 
