@@ -27,10 +27,25 @@ ExchangeTiming::Protocol read_protocol(const JsonNode& node) {
   return protocol;
 }
 
+bool lists(const JsonNode& accelerators, const std::string& accelerator) {
+  const std::vector<JsonNode> names = accelerators.items();
+  return std::any_of(names.begin(), names.end(),
+                     [&](const JsonNode& name) { return name.as_string() == accelerator; });
+}
+
+// Protocols of the accelerator's family, where the entry tells families apart; else the entry's.
+JsonNode protocols_of(const JsonNode& node, const std::string& accelerator) {
+  if (const auto families = node.find("families"))
+    for (const JsonNode& family : families->items())
+      if (lists(family.at("accelerators"), accelerator)) return family;
+  return node;
+}
+
 ExchangeTiming read_timing(const JsonNode& node, const std::string& accelerator) {
   ExchangeTiming timing;
-  timing.protocol = read_protocol(node);
-  if (const auto second = node.find("second_protocol")) timing.second = read_protocol(*second);
+  const JsonNode protocols = protocols_of(node, accelerator);
+  timing.protocol = read_protocol(protocols);
+  if (const auto second = protocols.find("second_protocol")) timing.second = read_protocol(*second);
   timing.per_expert = node.at("per_expert").as_seconds();
   timing.per_message = node.at("per_message").as_seconds();
   if (const auto time = node.find("per_token")) timing.per_token = time->as_seconds();
@@ -41,9 +56,7 @@ ExchangeTiming read_timing(const JsonNode& node, const std::string& accelerator)
   if (const auto rate = node.find("copy_rate")) timing.copy_rate = rate->as_bytes_per_second();
   if (const auto time = node.find("api_overhead")) timing.api_overhead = time->as_seconds();
   timing.basis = parse_basis(node.at("basis").as_string());
-  const std::vector<JsonNode> measured = node.at("accelerators").items();
-  const auto same = [&](const JsonNode& name) { return name.as_string() == accelerator; };
-  if (std::none_of(measured.begin(), measured.end(), same))
+  if (!lists(node.at("accelerators"), accelerator))
     timing.basis = weaker(timing.basis, Basis::transferred);
   timing.source = node.at("source").as_string();
   return timing;

@@ -144,7 +144,7 @@ RecordedDirection direction_of(const JsonNode& typed,
 Seconds prepare_time(const ExchangeCase& described, Basis& basis) {
   const ExchangeTiming timing =
       exchange_timing({described.algorithm, "prepare", true, described.cluster.accelerator.name,
-                       described.calibration});
+                       false, described.calibration});
   basis = weaker(basis, timing.basis);
   return timing.protocol.fixed + timing.per_token * described.routing.tokens_per_rank;
 }

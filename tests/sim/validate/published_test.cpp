@@ -1,0 +1,31 @@
+// The published records that come with moesim: how far off the constants leave the model on those
+// they may have been fitted on, and that none is dropped.
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "sim/io/files.h"
+#include "sim/validate/summary.h"
+
+using namespace moesim;
+
+TEST_CASE("On published records the model stays within its target, and no record is dropped") {
+  const std::string path = data_path("topologies/calibration/records/published.json");
+  Validation validation = validate_records(path, "");
+  CHECK(validation.records.size() + validation.unmapped.size() == read_records(path).size());
+  for (const UnmappedRecord& one : validation.unmapped) CHECK_FALSE(one.reason.empty());
+
+  std::erase_if(validation.records,
+                [](const ValidatedRecord& one) { return one.record.split != "calibrate"; });
+  for (const ErrorSummary& one : summarise(validation, SummaryBy::algorithm)) {
+    CAPTURE(one.name);
+    CAPTURE(one.worst_id);
+    CHECK(one.median < 0.10);
+    CHECK(std::abs(one.worst) < 0.30);
+  }
+  const ErrorSummary all = summarise(validation, SummaryBy::all).front();
+  CHECK(all.median < 0.05);
+  // A simulator earns its keep against a pencil and against uniform traffic.
+  CHECK(all.median < 0.5 * all.line_rate_median);
+  CHECK(all.median < all.uniform_median);
+}
