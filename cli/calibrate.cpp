@@ -48,7 +48,7 @@ void add_conditions(CLI::App& command, LogConditions& given) {
                      "GPU the logs are of: H100, H800, B200, MI300X, ...");
   add_count("--ranks", given.ranks, "GPUs taking part");
   add_count("--gpus-per-node", given.gpus_per_node, "GPUs of a node (8)");
-  command.add_option("--network", given.scale_out, "between nodes: ib, efa, roce or none")
+  command.add_option("--scale-out", given.scale_out, "between nodes: ib, efa, roce or none")
       ->check(CLI::IsMember({"ib", "efa", "roce", "none"}));
   command
       .add_option("--nic", given.scale_out_bandwidth_gbs,
@@ -56,10 +56,11 @@ void add_conditions(CLI::App& command, LogConditions& given) {
       ->check(CLI::PositiveNumber);
   command.add_option("--transport", given.transport, "ibgda: DeepEP without NVLink inside a node")
       ->check(CLI::IsMember({"nvlink", "ibgda", "nvlink+ibgda", "cpu_proxy", "nic"}));
-  add_count("--tokens", given.tokens_per_rank, "tokens a rank, where the log does not say");
+  add_count("--tokens-per-rank", given.tokens_per_rank, "tokens a rank, where the log does not say");
   add_count("--hidden", given.hidden, "row width");
   add_count("--top-k", given.top_k, "experts a token");
   add_count("--experts", given.experts, "experts in all");
+  add_count("--groups-limit", given.groups_limit, "nodes a token reaches at most");
   add_count("--sms", given.sms, "SMs the exchange holds");
 }
 

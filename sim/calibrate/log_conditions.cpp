@@ -8,14 +8,6 @@
 #include "sim/cluster/accelerator.h"
 
 namespace moesim {
-namespace {
-
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-}  // namespace
-
 void state(int& condition, int stated, const std::string& option, const Location& where) {
   if (condition != 0 && condition != stated)
     throw InputError(where, "the log says " + std::to_string(stated) + ", but " + option +
@@ -58,26 +50,31 @@ void count_ranks(LogConditions& conditions,
 int default_experts(int ranks) { return ranks > 0 ? 256 / ranks * ranks : 0; }
 
 std::string accelerator_of(const std::string& device) {
+  std::vector<std::string> known = accelerator_names();  // "h100-sxm"
+  for (std::string& name : known) {
+    name.resize(std::min(name.find('-'), name.size()));
+    std::transform(name.begin(), name.end(), name.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  }
   std::string word;
   for (std::size_t i = 0; i <= device.size(); ++i) {
     if (i < device.size() && std::isalnum(static_cast<unsigned char>(device[i])) != 0) {
       word += device[i];
       continue;
     }
-    for (const std::string& name : accelerator_names()) {  // "h100-sxm"
-      std::string known = name.substr(0, name.find('-'));
-      std::transform(known.begin(), known.end(), known.begin(),
-                     [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-      if (word == known) return known;
-    }
+    if (std::find(known.begin(), known.end(), word) != known.end()) return word;
     word.clear();
   }
   return "";
 }
 
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 void set_by_rank(LoggedFigure& figure, const std::map<int, std::vector<double>>& printed) {
-  for (const auto& entry : printed) figure.by_rank.push_back(mean(entry.second));
-  figure.value = mean(figure.by_rank);
+  for (const auto& entry : printed) figure.by_rank.push_back(mean_of(entry.second));
+  figure.value = mean_of(figure.by_rank);
 }
 
 }  // namespace moesim

@@ -41,6 +41,8 @@ int default_experts(int ranks);
 // The name records use for a device such as "NVIDIA H100 80GB HBM3": "H100". Empty: none known.
 std::string accelerator_of(const std::string& device);
 
+double mean_of(const std::vector<double>& values);  // of one value at least
+
 // What each of several ranks printed, a list a rank, as one figure: by_rank, and value as its mean.
 void set_by_rank(LoggedFigure& figure, const std::map<int, std::vector<double>>& printed);
 

@@ -1,6 +1,7 @@
 // Strips a log's lines, and scans them.
 #include "sim/calibrate/log_lines.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 

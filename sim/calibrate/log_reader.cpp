@@ -1,6 +1,8 @@
 // Finds the reader of a log by its words.
 #include "sim/calibrate/log_reader.h"
 
+#include <fmt/format.h>
+
 #include "sim/io/files.h"
 
 namespace moesim {
@@ -22,8 +24,9 @@ BenchmarkLog read_log(const std::string& path, const LogConditions& given) {
   for (const auto& [name, entry] : Catalog<LogReader>::instance().entries()) {
     if (!entry.part.recognises(text)) continue;
     if (reader != nullptr)
-      throw InputError(path + ": reads as the log of two benchmarks, " + reader_name + " and " +
-                       name + "; give each a file of its own");
+      throw InputError(fmt::format(
+          "{}: reads as the log of two benchmarks, {} and {}; give each a file of its own", path,
+          reader_name, name));
     reader = &entry.part;
     reader_name = name;
   }

@@ -15,7 +15,7 @@ namespace moesim {
 std::vector<Fault> read_faults(const JsonNode& node, int ranks);
 
 // Applies the scenario's faults one after another to its pool, experts not yet placed: InputError
-// where apply_fault has one. Builds the cluster and walks its paths: a second at 4096 ranks.
+// where apply_fault has one. Builds the cluster and walks its paths: seconds at 4096 ranks.
 void check_faults(const Scenario& scenario);
 
 }  // namespace moesim

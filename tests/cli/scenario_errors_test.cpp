@@ -156,7 +156,7 @@ TEST_CASE("Nodes may differ in accelerator and pace, but not be unknown") {
   check_refused(check_edited("\"nodes\": 2",
                              "\"node_groups\": [{\"nodes\": 1, \"accelerator\": "
                              "\"h21-sxm\"}]"),
-                {"edited.json:5:", "cluster.node_groups[0].accelerator", "h200-sxm"});
+                {"edited.json:5:", "cluster.node_groups.0.accelerator", "h200-sxm"});
 }
 
 namespace {
@@ -195,7 +195,7 @@ TEST_CASE("A fault that is written wrongly is answered at its place") {
   check_refused(check_faults(R"([{"kind": "nic_lost", "rank": 3, "at": "-1 ms"}])"),
                 {"edited.json:21:", "must not be negative"});
   check_refused(check_faults(R"([{"kind": "slow_gpu", "rank": 3, "factor": 0.5}])"),
-                {"edited.json:21:", "factor", "1 to 1000"});
+                {"edited.json:21:", "factor", "1.0 to 1000.0"});
   check_refused(check_faults(R"([{"kind": "link_degraded", "link": "nic 3", "factor": 0}])"),
                 {"edited.json:21:", "factor", "link_down"});
   check_refused(check_faults(R"([{"kind": "link_degraded", "link": "nic 3"}])"),

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <map>
-#include <numeric>
 #include <set>
 #include <tuple>
 
@@ -68,7 +68,7 @@ std::vector<TuningLine> lines_that_count(const TuningRun& run, std::vector<std::
     for (const TuningLine& line : best_of_sweeps(entry.second)) best.push_back(line);
   }
   if (!best.empty())
-    notes.push_back(
+    notes.emplace_back(
         "no \"Best\" lines: took the fastest of each sweep over chunks, and the sweeps "
         "for fp8 dispatch, bf16 dispatch and combine, the order of the benchmark.");
   return best;
@@ -130,19 +130,25 @@ std::map<int, std::vector<double>> by_process(const std::vector<TuningLine>& lin
   return printed;
 }
 
+void name_part(LoggedFigure& figure, TuningPart part) {
+  figure.kind = "exchange";
+  figure.algorithm = "deepep_normal";
+  figure.mode = "high_throughput";
+  if (part == TuningPart::combine) {
+    figure.operation = "combine";
+    figure.combine_dtype = "bf16";
+  } else {
+    figure.operation = "dispatch";
+    figure.dispatch_dtype = part == TuningPart::dispatch_fp8 ? "fp8" : "bf16";
+  }
+}
+
 LoggedFigure figure_of(const std::vector<TuningLine>& lines,
                        const LogConditions& conditions,
                        DeepEpReach reach) {
   const TuningLine& first = lines.front();
   LoggedFigure figure;
-  figure.kind = "exchange";
-  figure.algorithm = "deepep_normal";
-  figure.mode = "high_throughput";
-  figure.operation = first.part == TuningPart::combine ? "combine" : "dispatch";
-  if (first.part == TuningPart::combine)
-    figure.combine_dtype = "bf16";
-  else
-    figure.dispatch_dtype = first.part == TuningPart::dispatch_fp8 ? "fp8" : "bf16";
+  name_part(figure, first.part);
   figure.conditions = conditions;
   state(figure.conditions.sms, first.sms, "--sms", first.where);
   figure.where = first.where;
@@ -164,10 +170,6 @@ LoggedFigure figure_of(const std::vector<TuningLine>& lines,
   return figure;
 }
 
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
 void add_run(BenchmarkLog& log,
              const TuningRun& run,
              const LogConditions& given,
@@ -180,13 +182,13 @@ void add_run(BenchmarkLog& log,
     log.figures.push_back(figure_of(lines, conditions, reach));
     std::vector<double> notify;
     for (const TuningLine& line : lines) notify.push_back(line.notify_us);
-    if (mean(notify) > 0)
+    if (mean_of(notify) > 0)
       log.notes.push_back(fmt::format("{}: notify takes {:.1f} us more, not in the figure.",
-                                      part_name(key.first), mean(notify)));
+                                      part_name(key.first), mean_of(notify)));
   }
   if (!run.layout_us.empty())
     log.notes.push_back(fmt::format("the layout kernel takes {:.1f} us more, not in the figures.",
-                                    mean(run.layout_us)));
+                                    mean_of(run.layout_us)));
 }
 
 }  // namespace
@@ -211,7 +213,7 @@ BenchmarkLog read_deepep_normal(const std::string& path,
   if (log.figures.empty())
     throw InputError(path + ": holds no \"[tuning]\" line with a chunk; did the test stop early?");
   if (text.find("Dispatch + combine bandwidth:") != std::string::npos)
-    log.notes.push_back("left out the low-latency lines: a test of compatibility.");
+    log.notes.emplace_back("left out the low-latency lines: a test of compatibility.");
   return log;
 }
 

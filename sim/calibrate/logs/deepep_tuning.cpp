@@ -1,6 +1,9 @@
 // Reads the lines of DeepEP's normal tests in all the forms its versions print.
 #include "sim/calibrate/logs/deepep_tuning.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace moesim {
 namespace {
 

@@ -2,9 +2,9 @@
 // the exchange kernels and of the copies after them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
-#include <numeric>
 
 #include "sim/calibrate/log_conditions.h"
 #include "sim/calibrate/log_lines.h"
@@ -15,6 +15,7 @@ namespace {
 // What was timed, for one dispatch type.
 struct TimedKey {
   std::string kernel, dtype;
+  // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 misreads the comparison with 0
   auto operator<=>(const TimedKey&) const = default;
 };
 
@@ -25,7 +26,8 @@ struct Timed {
 };
 
 struct V2Log {
-  LogConditions conditions;
+  LogConditions stated;  // by the log
+  Location stated_at;    // the last line that did
   int ranks_seen = 0;
   std::map<TimedKey, Timed> timed;
 };
@@ -33,33 +35,42 @@ struct V2Log {
 constexpr std::array<const char*, 5> kKernels{"dispatch", "expanded dispatch", "cached dispatch",
                                               "combine", "reduced combine"};
 
+void state_once(
+    int& condition, int value, const std::string& what, V2Log& log, const LineScanner& scanner) {
+  if (value == 0) scanner.fail(what + " should be 1 or more");
+  if (condition != 0 && condition != value)
+    scanner.fail(
+        fmt::format("{} are {} here and {} further up; give each configuration a file of "
+                    "its own",
+                    what, value, condition));
+  condition = value;
+  log.stated_at = scanner.where();
+}
+
 // "> Ranks: 2 x 8", "> Experts: 8/256", "> Tokens: 8190 (max: 8192), hidden: 7168",
 // "> #SM: 24, #QPs: ...": the lines of the configuration.
-void read_config(LineScanner& scanner, LogConditions& conditions) {
-  const auto stated = [&](int& condition, const std::string& what, const std::string& option) {
-    const int value = scanner.count(what);
-    if (value == 0) scanner.fail(what + " should be 1 or more");
-    state(condition, value, option, scanner.where());
+void read_config(LineScanner& scanner, V2Log& log) {
+  const auto read = [&](int& condition, const std::string& what) {
+    state_once(condition, scanner.count(what), what, log, scanner);
   };
   if (scanner.skip("Ranks:")) {
     const int domains = scanner.count("the scale-out ranks");
     scanner.expect("x");
     const int each = scanner.count("the scale-up ranks");
-    if (domains == 0 || each == 0 || domains > 1000000 / each)
-      scanner.fail("the ranks should be 1 to 1000000");
-    state(conditions.ranks, domains * each, "--ranks", scanner.where());
+    if (each > 0 && domains > 1000000 / each) scanner.fail("the ranks should be 1000000 at most");
+    state_once(log.stated.ranks, domains * each, "the ranks", log, scanner);
   } else if (scanner.skip("Experts:")) {
-    stated(conditions.top_k, "the experts a token", "--top-k");
+    read(log.stated.top_k, "the experts a token");
     scanner.expect("/");
-    stated(conditions.experts, "the experts", "--experts");
+    read(log.stated.experts, "the experts");
   } else if (scanner.skip("Tokens:")) {
     scanner.count("the tokens of this rank");
     scanner.expect("(max:");
-    stated(conditions.tokens_per_rank, "the tokens a rank", "--tokens-per-rank");
+    read(log.stated.tokens_per_rank, "the tokens a rank");
     scanner.expect("), hidden:");
-    stated(conditions.hidden, "hidden", "--hidden");
+    read(log.stated.hidden, "the elements of a row");
   } else if (scanner.skip("#SM:")) {
-    stated(conditions.sms, "the SMs", "--sms");
+    read(log.stated.sms, "the SMs");
   }
 }
 
@@ -71,7 +82,7 @@ void read_timed(LineScanner& scanner, const std::string& dtype, V2Log& log) {
   scanner.expect("/");
   const int ranks = scanner.count("the ranks");
   if (rank >= ranks) scanner.fail("rank " + std::to_string(rank) + " of " + std::to_string(ranks));
-  state(log.conditions.ranks, ranks, "--ranks", scanner.where());
+  state_once(log.stated.ranks, ranks, "the ranks", log, scanner);
   log.ranks_seen = std::max(log.ranks_seen, rank + 1);
   scanner.expect("|");
   std::string kernel;
@@ -98,9 +109,8 @@ void read_timed(LineScanner& scanner, const std::string& dtype, V2Log& log) {
   if (timed.where.line == 0) timed.where = scanner.where();
 }
 
-V2Log read_lines(const std::string& path, const std::string& text, const LogConditions& given) {
+V2Log read_lines(const std::string& path, const std::string& text) {
   V2Log log;
-  log.conditions = given;
   std::string dtype;
   for (const LogLine& line : log_lines(text)) {
     const std::size_t mode = line.text.find("use_fp8_dispatch=");
@@ -108,7 +118,7 @@ V2Log read_lines(const std::string& path, const std::string& text, const LogCond
     for (const LogLine& part : parts_at(line, "> ")) {
       LineScanner scanner(path, part);
       scanner.expect("> ");
-      read_config(scanner, log.conditions);
+      read_config(scanner, log);
     }
     for (const LogLine& part : parts_at(line, "EP: ")) {
       LineScanner scanner(path, part);
@@ -122,15 +132,30 @@ V2Log read_lines(const std::string& path, const std::string& text, const LogCond
   return log;
 }
 
-void check_conditions(const LogConditions& conditions, const std::string& path) {
+LogConditions complete(const LogConditions& given, const V2Log& log, const std::string& path) {
+  LogConditions conditions = given;
+  const auto take = [&](int LogConditions::*condition, const std::string& option) {
+    if (log.stated.*condition != 0)
+      state(conditions.*condition, log.stated.*condition, option, log.stated_at);
+  };
+  take(&LogConditions::ranks, "--ranks");
+  take(&LogConditions::tokens_per_rank, "--tokens-per-rank");
+  take(&LogConditions::hidden, "--hidden");
+  take(&LogConditions::top_k, "--top-k");
+  take(&LogConditions::experts, "--experts");
+  take(&LogConditions::sms, "--sms");
   need(conditions.tokens_per_rank > 0, "the tokens a rank brings", "--tokens-per-rank", path);
   need(conditions.hidden > 0, "the elements of a row", "--hidden", path);
   need(conditions.top_k > 0, "the experts a token is sent to", "--top-k", path);
   need(conditions.experts > 0, "how many experts it ran", "--experts", path);
   need(!conditions.accelerator.empty(), "which accelerator it ran on", "--accelerator", path);
+  return conditions;
 }
 
-void add_figure(BenchmarkLog& log, const V2Log& lines, const TimedKey& key, const Timed& timed) {
+void add_figure(BenchmarkLog& log,
+                const LogConditions& conditions,
+                const TimedKey& key,
+                const Timed& timed) {
   LoggedFigure figure;
   figure.kind = "exchange";
   figure.algorithm = "deepep_v2";
@@ -139,16 +164,14 @@ void add_figure(BenchmarkLog& log, const V2Log& lines, const TimedKey& key, cons
   figure.operation = combine ? "combine" : "dispatch";
   (combine ? figure.combine_dtype : figure.dispatch_dtype) = key.dtype;
   figure.quantity = "time";
-  figure.conditions = lines.conditions;
+  figure.conditions = conditions;
   figure.where = timed.where;
   set_by_rank(figure, timed.time_us);
   log.figures.push_back(std::move(figure));
-  const double copy = std::accumulate(timed.copy_us.begin(), timed.copy_us.end(), 0.0) /
-                      static_cast<double>(timed.copy_us.size());
   log.notes.push_back(
       fmt::format("{} ({}): mean of {} lines; the copies after it take {:.1f} us "
                   "more, not in the figure.",
-                  key.kernel, key.dtype, timed.copy_us.size(), copy));
+                  key.kernel, key.dtype, timed.copy_us.size(), mean_of(timed.copy_us)));
 }
 
 bool recognises(const std::string& text) {
@@ -159,12 +182,12 @@ bool recognises(const std::string& text) {
 BenchmarkLog read(const std::string& path, const std::string& text, const LogConditions& given) {
   BenchmarkLog log;
   log.benchmark = "DeepEP V2 test_ep";
-  const V2Log lines = read_lines(path, text, given);
+  const V2Log lines = read_lines(path, text);
   if (lines.timed.empty()) throw InputError(path + ": holds no line \"EP: 0/8 | dispatch: ...\"");
-  check_conditions(lines.conditions, path);
-  if (lines.ranks_seen < lines.conditions.ranks)
+  const LogConditions conditions = complete(given, lines, path);
+  if (lines.ranks_seen < conditions.ranks)
     log.notes.push_back("the log shows " + std::to_string(lines.ranks_seen) + " of the " +
-                        std::to_string(lines.conditions.ranks) + " ranks.");
+                        std::to_string(conditions.ranks) + " ranks.");
   // The other kernels are variants of these two, and stand in only where these were not run.
   const std::map<std::string, std::string> plain{{"expanded dispatch", "dispatch"},
                                                  {"cached dispatch", "expanded dispatch"},
@@ -176,7 +199,7 @@ BenchmarkLog read(const std::string& path, const std::string& text, const LogCon
     if (better)
       log.notes.push_back("left out " + key.kernel + " (" + key.dtype + "): a variant.");
     else
-      add_figure(log, lines, key, timed);
+      add_figure(log, conditions, key, timed);
   }
   return log;
 }

