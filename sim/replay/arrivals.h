@@ -51,6 +51,7 @@ class Arrivals {
 
 // Above this many flows of an exchange at once the engine may take close ends for one.
 inline constexpr std::size_t kExactFlows = 5000;
+inline constexpr double kExactPrecision = 1e-12;  // s
 
 std::unique_ptr<Arrivals> told_arrivals(StepRun& run);  // fidelity `bound`
 std::unique_ptr<Arrivals> link_arrivals(StepRun& run, const FabricPaths& paths, bool every_link);

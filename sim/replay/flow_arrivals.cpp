@@ -78,16 +78,17 @@ double FlowArrivals::await(const Turn& turn, std::size_t rank) {
   return run.now();
 }
 
-// 1e-12 s is exact. Many flows at once would run the solver after each of them, so there ends that
-// are closer than 0.15 % of the exchange are one event while all flows are on their way, and less,
-// in proportion, as they become fewer: the last, which makes the makespan, is exact again.
+// kExactPrecision is exact. Many flows at once would run the solver after each of them, so there
+// ends that are closer than 0.15 % of the exchange are one event while all flows are on their way,
+// and less, in proportion, as they become fewer: the last, which makes the makespan, is exact
+// again.
 void ExchangeFlows::set_precision() const {
-  constexpr double kExact = 1e-12, kShare = 1.5e-3;
+  constexpr double kShare = 1.5e-3;
   const std::size_t flows = table.transfers().size();
-  if (flows <= kExactFlows) return engine::set_precision(kExact);
+  if (flows <= kExactFlows) return engine::set_precision(kExactPrecision);
   const double left = 1 - static_cast<double>(through) / static_cast<double>(flows);
   const double whole = all.run.exchange(turn).port_bound.count();
-  engine::set_precision(std::max(kExact, kShare * whole * left));
+  engine::set_precision(std::max(kExactPrecision, kShare * whole * left));
 }
 
 void ExchangeFlows::arrived(std::uint32_t number) {

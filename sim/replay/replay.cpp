@@ -16,9 +16,6 @@ namespace {
 
 namespace s4u = engine::s4u;
 
-// `one_component`: every transfer shares with every other, as the flows of an all-to-all do; then
-// updating all at once costs less than finding what changed. The latter also takes ends within the
-// precision for one.
 std::vector<std::string> engine_arguments(bool one_component) {
   return {"moesim",
           "--log=root.thresh:warning",
@@ -28,8 +25,7 @@ std::vector<std::string> engine_arguments(bool one_component) {
           "--cfg=contexts/factory:thread",
 #endif
           one_component ? "--cfg=network/optim:Full" : "--cfg=network/optim:Lazy",
-          "--cfg=contexts/stack-size:128",
-          "--cfg=surf/precision:1e-12"};
+          "--cfg=contexts/stack-size:128"};
 }
 
 class Replay {
@@ -67,6 +63,9 @@ std::unique_ptr<Arrivals> Replay::make_arrivals() {
   return link_arrivals(run_, paths, options_.every_link);
 }
 
+// Whether every transfer shares with every other, as the flows of an all-to-all do: then updating
+// all at once costs less than finding what changed. The latter also takes ends within the precision
+// for one.
 bool Replay::one_component() const {
   const auto& exchanges = run_.graph.exchanges;
   return options_.fidelity == Fidelity::flows &&
@@ -81,6 +80,7 @@ Timeline Replay::run() {
   for (std::string& word : words) arguments.push_back(word.data());
   int count = static_cast<int>(arguments.size());
   s4u::Engine engine(&count, arguments.data());
+  engine::set_precision(kExactPrecision);  // the one before of this process may have left another
   run_.origin = s4u::Engine::get_clock();
   const std::vector<s4u::Host*>& hosts = run_.transfers.build_platform(engine);
   for (const std::size_t of_group : run_.grouping_ranks) {

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/result/hottest_expert.h"
 
@@ -125,7 +126,8 @@ void LinkFigures::explain(const OnLinks& sums, std::size_t link, BottleneckResul
   const bool to_experts = sums.kind == TaskKind::dispatch && direction != Direction::out;
   const bool from_experts = sums.kind == TaskKind::combine && direction == Direction::out;
   const auto load = loads_.find(sums.layer);
-  if (result.rank >= 0 && (to_experts || from_experts) && load != loads_.end()) {
+  if (result.rank >= 0 && (to_experts || from_experts) && load != loads_.end() &&
+      load->second.trace_layer < plan_.placement.size()) {
     const bool any_of_node = !sums.row_per_copy && fabric.links[link].tier != LinkTier::nvlink;
     const int local = result.rank % plan_.parallelism.expert;
     const int of_node = fabric.ranks_per_node;
@@ -181,7 +183,7 @@ void LinkFigures::fill_use(PointResult& result) const {
         double most = 0;
         for (std::size_t at = first; at < last; ++at)
           most = std::max(most, utilisation(sums, links[at]));
-        use.utilisation.push_back(most);
+        use.utilisation.push_back(std::round(most * 1e4) / 1e4);
       }
       result.link_use.push_back(std::move(use));
     }

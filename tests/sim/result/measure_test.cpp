@@ -64,7 +64,10 @@ struct Timed {
       exchange.received.push_back(Bytes(rank == 0 ? 20 : 30));
       timeline.intervals.push_back({Seconds(starts[rank]), Seconds(ends[rank / group_ranks])});
       timeline.ready.push_back(Seconds(ready[rank / group_ranks]));
+      exchange.busiest.push_back(LinkId{0});
     }
+    timeline.links = 2;
+    timeline.drained.insert(timeline.drained.end(), {Seconds(ends[0]), Seconds(0)});
     graph.tasks.push_back(task);
     graph.exchanges.push_back(exchange);
   }
