@@ -83,14 +83,14 @@ ExchangeTiming moved(const ExchangeTiming& timing,
 struct Problem {
   const ExchangeTiming& timing;
   const std::vector<Parameter>& parameters;
-  const std::vector<const Measurement*>& measurements;
+  const std::vector<const MeasuredExchange*>& measurements;
 };
 
 double misfit(unsigned count, const double* logs, double*, void* data) {
   const Problem& problem = *static_cast<const Problem*>(data);
   const ExchangeTiming timing = moved(problem.timing, problem.parameters, logs);
   double sum = 0;
-  for (const Measurement* one : problem.measurements) {
+  for (const MeasuredExchange* one : problem.measurements) {
     const double error = std::log(one->sample.predict(timing) / one->sample.measured);
     sum += std::pow(error / std::max(kNoise, one->spread), 2);
   }
@@ -120,7 +120,7 @@ std::vector<double> best_logs(const Problem& problem) {
   return logs;
 }
 
-Fit fit_one(const std::vector<const Measurement*>& measurements) {
+Fit fit_one(const std::vector<const MeasuredExchange*>& measurements) {
   Fit fit;
   fit.query = measurements.front()->sample.query;
   const ExchangeTiming& before = measurements.front()->sample.timing;
@@ -130,7 +130,7 @@ Fit fit_one(const std::vector<const Measurement*>& measurements) {
   for (std::size_t i = 0; i < parameters.size(); ++i)
     fit.constants.push_back(
         {parameters[i].name, parameters[i].before, parameters[i].before * std::exp(logs[i])});
-  for (const Measurement* one : measurements) {
+  for (const MeasuredExchange* one : measurements) {
     const auto error = [&](const ExchangeTiming& timing) {
       return one->sample.predict(timing) / one->sample.measured - 1;
     };
@@ -154,9 +154,9 @@ double Fit::worst() const {
   return worst;
 }
 
-std::vector<Fit> fit_constants(const std::vector<Measurement>& measurements) {
-  std::map<std::tuple<std::string, std::string, bool>, std::vector<const Measurement*>> groups;
-  for (const Measurement& one : measurements) {
+std::vector<Fit> fit_constants(const std::vector<MeasuredExchange>& measurements) {
+  std::map<std::tuple<std::string, std::string, bool>, std::vector<const MeasuredExchange*>> groups;
+  for (const MeasuredExchange& one : measurements) {
     const TimingQuery& query = one.sample.query;
     groups[{query.algorithm, query.direction, query.within_node}].push_back(&one);
   }

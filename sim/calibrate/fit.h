@@ -9,7 +9,7 @@
 namespace moesim {
 
 // A measurement to fit on, and where it comes from.
-struct Measurement {
+struct MeasuredExchange {
   std::string name;  // for people: "node0.log:12"
   FitSample sample;
   double spread = 0;  // (largest - smallest) / mean over the ranks that reported it; 0 = unknown
@@ -41,6 +41,6 @@ struct Fit {
 // cluster to cluster, so that one log moves what it can tell about and leaves the rest, while many
 // logs decide everything (docs/calibration.md). Constants that are 0 stay 0; efficiencies stay
 // at most 1.
-std::vector<Fit> fit_constants(const std::vector<Measurement>& measurements);
+std::vector<Fit> fit_constants(const std::vector<MeasuredExchange>& measurements);
 
 }  // namespace moesim

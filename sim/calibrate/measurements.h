@@ -10,7 +10,7 @@
 namespace moesim {
 
 struct MeasurementSet {
-  std::vector<Measurement> measurements;
+  std::vector<MeasuredExchange> measurements;
   std::vector<std::string> notes;  // of the readers, and figures left out or in doubt
 };
 

@@ -33,9 +33,9 @@ ExchangeTiming start() {
   return timing;
 }
 
-std::vector<Measurement> measured_with(const ExchangeTiming& truth,
-                                       const std::vector<std::pair<double, double>>& sizes) {
-  std::vector<Measurement> measurements;
+std::vector<MeasuredExchange> measured_with(const ExchangeTiming& truth,
+                                            const std::vector<std::pair<double, double>>& sizes) {
+  std::vector<MeasuredExchange> measurements;
   for (const auto& [messages, bytes] : sizes) {
     FitSample sample = sample_of(messages, bytes, start());
     sample.measured = sample.predict(truth);
@@ -93,7 +93,7 @@ TEST_CASE("No efficiency is fitted above 1") {
 TEST_CASE("A figure whose ranks disagree counts less") {
   ExchangeTiming slow = start(), fast = start();
   slow.protocol.nic_efficiency = 0.4;
-  std::vector<Measurement> both = measured_with(slow, {{10, 1e8}});
+  std::vector<MeasuredExchange> both = measured_with(slow, {{10, 1e8}});
   both[0].spread = 1.5;
   both.push_back(measured_with(fast, {{10, 1e8}}).front());
   const std::vector<Fit> fits = fit_constants(both);
