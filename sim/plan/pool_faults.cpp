@@ -56,6 +56,7 @@ std::shared_ptr<const RoutedCopies> tokens_around(const ExchangeShape& shape, st
     fill(routed->node_tokens, to_node);
     routed->tokens.push_back(brings ? 1 : 0);
   }
+  routed->most_for_expert = {1};
   return routed;
 }
 

@@ -70,8 +70,10 @@ std::vector<ExchangeTraffic> stages(const ExchangeShape& shape,
   const int in_node = std::min(shape.ranks, shape.ranks_per_node), nodes = shape.ranks / in_node;
   const auto per_node = static_cast<std::size_t>(shape.ranks_per_node);
   const std::vector<std::uint32_t> slice = slice_rows(shape, routed);
-  const double largest = *std::max_element(slice.begin(), slice.end());
-  const Bytes buffer(nodes > 1 ? largest * shape.ranks * row : 0);  // one node: nothing to lay out
+  std::uint32_t largest = 0;  // of nobody's rows, as check_shape asks, too
+  for (const std::uint32_t rows : slice) largest = std::max(largest, rows);
+  const Bytes buffer(nodes > 1 ? static_cast<double>(largest) * shape.ranks * row
+                               : 0);  // one node: nothing to lay out
   std::vector<ExchangeTraffic> stages;
   const auto near = [&](std::size_t a, std::size_t b) { return a / per_node == b / per_node; };
   const auto on_rail = [&](std::size_t a, std::size_t b) { return a % per_node == b % per_node; };
