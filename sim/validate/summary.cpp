@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <variant>
 
 namespace moesim {
 namespace {
@@ -74,6 +75,17 @@ ErrorSummary summary_of(const std::string& name,
   return summary;
 }
 
+// A record of others that cannot be simulated is no reason to keep the rest from being.
+std::variant<Prediction, Unmapped> predict_or_say_why(const RecordKind& kind,
+                                                      const MeasurementRecord& record,
+                                                      const std::string& calibration) {
+  try {
+    return kind.predict(record, calibration);
+  } catch (const InputError& error) {
+    return Unmapped{error.what()};
+  }
+}
+
 void predict(MeasurementRecord record, const std::string& calibration, Validation& validation) {
   if (!record.typed) {
     std::string reason = record.unmapped_reason;
@@ -88,7 +100,7 @@ void predict(MeasurementRecord record, const std::string& calibration, Validatio
         {std::move(record), "kind \"" + kind + "\" has no simulation yet"});
     return;
   }
-  auto outcome = found->second.part.predict(record, calibration);
+  auto outcome = predict_or_say_why(found->second.part, record, calibration);
   if (const auto* unmapped = std::get_if<Unmapped>(&outcome)) {
     validation.unmapped.push_back({std::move(record), unmapped->reason});
     return;

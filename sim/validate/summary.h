@@ -38,7 +38,8 @@ struct ErrorSummary {
 
 enum class SummaryBy { algorithm, testbed, split, accelerator, all };
 
-// Predicts every record of `path`. Kinds without a RecordKind are unmapped with that reason. The
+// Predicts every record of `path`. Kinds without a RecordKind, and conditions that a simulation
+// refuses, are unmapped with that reason. The
 // line-rate model's constant is the median of what the records of the same Prediction::what and
 // split "calibrate" (all, where there are none) take beyond it. InputError as read_records.
 Validation validate_records(const std::string& path, const std::string& calibration);

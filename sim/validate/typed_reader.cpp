@@ -38,6 +38,18 @@ ClusterSpec preset_for(const std::string& accelerator, const std::string& scale_
   return best;
 }
 
+// GPUs of the ranks' NVLink domains. Only racks join more GPUs than a host has, and where the ranks
+// do not fill their hosts, what each host has of them is one.
+int domain_of(const JsonNode& typed, int ranks) {
+  constexpr int kMostOfHost = 8;
+  const int stated = int_of(typed, "scale_up_domain", kMostOfHost);
+  const int of_host = int_of(typed, "gpus_per_node", stated);
+  const int domain = std::min(ranks, stated > kMostOfHost ? stated : std::min(stated, of_host));
+  const int nodes = int_of(typed, "nodes", 1);
+  const bool even = ranks % nodes == 0 && ranks / nodes <= domain;
+  return ranks % domain != 0 && even ? ranks / nodes : domain;
+}
+
 bool is_mesh(const ClusterSpec& spec) {
   return spec.topology == "nvlink_mesh" || spec.options.scale_up == ScaleUp::mesh;
 }
@@ -72,7 +84,7 @@ std::string accelerator_file(const JsonNode& accelerator) {
 
 Cluster cluster_of(const JsonNode& typed, bool nic_only) {
   const int ranks = static_cast<int>(typed.at("ranks").as_int(1, kMostRanks));
-  const int domain = std::min(ranks, nic_only ? 1 : int_of(typed, "scale_up_domain", 8));
+  const int domain = nic_only ? 1 : domain_of(typed, ranks);
   if (ranks % domain != 0)
     typed.at("ranks").fail(std::to_string(ranks) + " ranks do not fill domains of " +
                            std::to_string(domain) + " GPUs (scale_up_domain)");

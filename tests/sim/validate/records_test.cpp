@@ -146,10 +146,24 @@ TEST_CASE("Mistakes in a record file are named with their place") {
   fails(exchange("a", with(kLowLatency, "time", 1)) + ", " +
             exchange("a", with(kLowLatency, "time", 1)),
         "two records");
+}
+
+TEST_CASE("A record that no fabric or file fits is listed with its place, and the others go on") {
   std::string ragged = with(kLowLatency, "time", 1);
-  ragged.replace(ragged.find("\"ranks\": 16"), 11, "\"ranks\": 12");
-  fails(exchange("a", ragged), "scale_up_domain");
-  std::string unknown = exchange("a", with(kLowLatency, "time", 1));
+  ragged.replace(ragged.find("\"ranks\": 16"), 11, "\"ranks\": 13");
+  std::string unknown = exchange("b", with(kLowLatency, "time", 1));
   unknown.replace(unknown.find("H800"), 4, "H801");
-  fails(unknown, "h800-sxm");
+  const Validation validation =
+      validate({exchange("a", ragged), unknown, exchange("c", with(kLowLatency, "time", 1))});
+  REQUIRE(validation.unmapped.size() == 2);
+  CHECK(validation.unmapped[0].reason.find("scale_up_domain") != std::string::npos);
+  CHECK(validation.unmapped[1].reason.find("h800-sxm") != std::string::npos);
+  CHECK(validation.unmapped[1].reason.find("records.json:") != std::string::npos);
+  CHECK(validation.records.size() == 1);
+}
+
+TEST_CASE("Ranks that do not fill their hosts are as many domains as hosts") {
+  std::string keys = with(kLowLatency, "time", 100);
+  keys.replace(keys.find("\"ranks\": 16"), 11, "\"ranks\": 12, \"nodes\": 2");
+  CHECK(predict(exchange("a", keys)).conditions.find("12 H800") != std::string::npos);
 }
