@@ -56,7 +56,8 @@ void add_conditions(CLI::App& command, LogConditions& given) {
       ->check(CLI::PositiveNumber);
   command.add_option("--transport", given.transport, "ibgda: DeepEP without NVLink inside a node")
       ->check(CLI::IsMember({"nvlink", "ibgda", "nvlink+ibgda", "cpu_proxy", "nic"}));
-  add_count("--tokens-per-rank", given.tokens_per_rank, "tokens a rank, where the log does not say");
+  add_count("--tokens-per-rank", given.tokens_per_rank,
+            "tokens a rank, where the log does not say");
   add_count("--hidden", given.hidden, "row width");
   add_count("--top-k", given.top_k, "experts a token");
   add_count("--experts", given.experts, "experts in all");
@@ -67,10 +68,14 @@ void add_conditions(CLI::App& command, LogConditions& given) {
 void calibrate(const CalibrateOptions& options) {
   if (options.logs.empty() && options.records.empty())
     throw InputError("nothing to calibrate on: give logs, or --records FILE");
-  check_writable(options.out, options.logs);
-  const MeasurementSet set = options.records.empty()
-                                 ? measurements_of_logs(options.logs, options.given)
-                                 : measurements_of_records(options.records);
+  if (!options.logs.empty() && !options.records.empty())
+    throw InputError("give logs or --records, not both");
+  std::vector<std::string> inputs = options.logs;
+  if (!options.records.empty()) inputs.push_back(options.records);
+  check_writable(options.out, inputs);
+  const MeasurementSet set =
+      options.records.empty() ? measurements_of_logs(options.logs, options.given)
+                              : measurements_of_records(options.records, options.given.accelerator);
   const std::vector<Fit> fits = fit_constants(set.measurements);
   for (const std::string& note : set.notes) fmt::print("note: {}\n", note);
   if (!set.notes.empty()) fmt::print("\n");
@@ -84,8 +89,9 @@ void calibrate(const CalibrateOptions& options) {
 
 void add_calibrate(CLI::App& command) {
   const auto options = std::make_shared<CalibrateOptions>();
-  command.add_option("logs", options->logs,
-                     "output of DeepEP's tests (low latency, intranode, internode) or nccl-tests");
+  command.add_option(
+      "logs", options->logs,
+      "output of DeepEP's tests (low latency, intranode, internode, V2) or nccl-tests");
   command.add_option("--records", options->records,
                      "fit on the \"calibrate\" records of a record file instead");
   command.add_option("-o,--out", options->out, "calibration file to write (calibration.json)");

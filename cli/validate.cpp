@@ -6,6 +6,7 @@
 #include "analysis/validation/validation_report.h"
 #include "cli/commands.h"
 #include "sim/io/files.h"
+#include "sim/plan/all_to_all.h"
 
 namespace moesim {
 namespace {
@@ -33,6 +34,7 @@ void add_validate(CLI::App& command) {
                      "also write validation.md, .svg and .csv to this folder");
   command.add_flag("--each", options->each, "list every record");
   command.callback([options] {
+    if (!options->calibration.empty()) check_calibration(options->calibration);
     const std::string records = options->records.empty()
                                     ? data_path("topologies/calibration/records/published.json")
                                     : options->records;

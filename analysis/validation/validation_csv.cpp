@@ -25,7 +25,7 @@ std::string validation_csv(const Validation& validation) {
     const Prediction& prediction = one.prediction;
     text += fmt::format(
         "{},{},{},{},{},{},{:.6g},{:.6g},{:.4f},{:.4f},{:.4f},{:.6g},{:.6g},{},{}\n",
-        quoted(one.record.id), quoted(one.record.testbed), one.record.split,
+        quoted(one.record.id), quoted(one.record.testbed), quoted(one.record.split),
         quoted(prediction.what), quoted(prediction.conditions), prediction.unit, prediction.value,
         one.record.typed->at("value").as_number(), one.error, one.line_rate_error,
         one.uniform_error, prediction.predicted.count() * 1e6, prediction.measured.count() * 1e6,

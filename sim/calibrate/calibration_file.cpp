@@ -32,6 +32,7 @@ Json entry_of(const Fit& fit) {
     entry["sm_rate"] = gigabytes(timing.sm_rate);
     entry["sm_row_overhead"] = fmt::format("{:.5g} B", timing.sm_row_overhead.value);
   }
+  if (timing.per_token.count() > 0) entry["per_token"] = microseconds(timing.per_token);
   if (timing.copy_rate.value > 0) entry["copy_rate"] = gigabytes(timing.copy_rate);
   if (timing.api_overhead.count() > 0) entry["api_overhead"] = microseconds(timing.api_overhead);
   entry["basis"] = "calibrated";

@@ -139,6 +139,20 @@ Fit fit_one(const std::vector<const MeasuredExchange*>& measurements) {
   return fit;
 }
 
+// One file has one set of constants for an exchange, so its measurements are of one kind of GPU.
+void check_alike(const std::vector<const MeasuredExchange*>& measurements) {
+  const TimingQuery& first = measurements.front()->sample.query;
+  for (const MeasuredExchange* one : measurements) {
+    const TimingQuery& query = one->sample.query;
+    if (query.accelerator == first.accelerator && query.cpu_proxy == first.cpu_proxy) continue;
+    throw InputError(one->name + " is of " + query.accelerator +
+                     (query.cpu_proxy ? ", posted by host threads" : "") +
+                     ", others of the same exchange are of " + first.accelerator +
+                     (first.cpu_proxy ? ", posted by host threads" : "") +
+                     ": fit each into a file of its own (--accelerator picks records)");
+  }
+}
+
 }  // namespace
 
 double Fit::rms() const {
@@ -161,7 +175,10 @@ std::vector<Fit> fit_constants(const std::vector<MeasuredExchange>& measurements
     groups[{query.algorithm, query.direction, query.within_node}].push_back(&one);
   }
   std::vector<Fit> fits;
-  for (const auto& [key, group] : groups) fits.push_back(fit_one(group));
+  for (const auto& [key, group] : groups) {
+    check_alike(group);
+    fits.push_back(fit_one(group));
+  }
   return fits;
 }
 

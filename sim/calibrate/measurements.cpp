@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -24,10 +25,12 @@ void put(Json& typed, const char* key, int number) {
   typed[key] = number > 0 ? Json(number) : Json(nullptr);
 }
 
-// Where the transport is not stated: NVLink inside a domain, GPU-posted RDMA beside it across.
+// Where the transport is not stated: posted by GPUs across domains, but by what the cluster has on
+// EFA.
 std::string transport_of(const LogConditions& conditions) {
-  if (!conditions.transport.empty()) return conditions.transport;
-  return conditions.ranks > conditions.gpus_per_node ? "nvlink+ibgda" : "nvlink";
+  if (!conditions.transport.empty() || conditions.ranks <= conditions.gpus_per_node)
+    return conditions.transport;
+  return conditions.scale_out == "efa" ? "" : "nvlink+ibgda";
 }
 
 double spread_of(const std::vector<double>& by_rank) {
@@ -49,13 +52,34 @@ const RecordKind* kind_of(const std::string& name) {
   return found == kinds.end() || !found->second.part.sample ? nullptr : &found->second.part;
 }
 
+bool usable(const std::optional<FitSample>& sample) {
+  return sample && sample->measured.count() > 0 && std::isfinite(sample->measured.count());
+}
+
+// Mistakes are found in the record made of the figure, but are the log's or an option's.
+std::optional<FitSample> sample_of(const LoggedFigure& figure, const MeasurementRecord& record) {
+  const LogConditions& conditions = figure.conditions;
+  if (conditions.ranks > conditions.gpus_per_node && conditions.scale_out == "none")
+    throw InputError(figure.where, fmt::format("{} ranks on nodes of {} (--gpus-per-node) cross "
+                                               "nodes: give --scale-out",
+                                               conditions.ranks, conditions.gpus_per_node));
+  try {
+    const RecordKind* kind = kind_of(figure.kind);
+    auto sample = kind ? kind->sample(record, "") : std::nullopt;
+    return usable(sample) ? std::move(sample) : std::nullopt;
+  } catch (const InputError& error) {
+    throw InputError(figure.where, std::string("the conditions do not fit (--accelerator, --ranks, "
+                                               "--gpus-per-node, ...): ") +
+                                       error.what());
+  }
+}
+
 void add_figure(const LoggedFigure& figure, MeasurementSet& set) {
   const std::string name = name_of(figure);
   MeasurementRecord record;
   record.id = name;
   record.typed = read_json_text(typed_text(figure), figure.where.file);
-  const RecordKind* kind = kind_of(figure.kind);
-  auto sample = kind ? kind->sample(record, "") : std::nullopt;
+  auto sample = sample_of(figure, record);
   if (!sample) {
     set.notes.push_back(name + ": no constants can be fitted on this figure; left out");
     return;
@@ -118,13 +142,15 @@ MeasurementSet measurements_of_logs(const std::vector<std::string>& paths,
   return set;
 }
 
-MeasurementSet measurements_of_records(const std::string& path) {
+MeasurementSet measurements_of_records(const std::string& path, const std::string& accelerator) {
   MeasurementSet set;
   for (const MeasurementRecord& record : read_records(path)) {
     if (!record.typed || record.split != "calibrate") continue;
+    const auto of = record.typed->find("accelerator");
+    if (!accelerator.empty() && (!of || of->as_string() != accelerator)) continue;
     const RecordKind* kind = kind_of(record.typed->at("kind").as_string());
     auto sample = kind ? kind->sample(record, "") : std::nullopt;
-    if (sample) set.measurements.push_back({record.id, std::move(*sample), 0});
+    if (usable(sample)) set.measurements.push_back({record.id, std::move(*sample), 0});
   }
   if (set.measurements.empty())
     throw InputError(path + ": no record of split \"calibrate\" that constants can be fitted on");

@@ -20,8 +20,8 @@ struct MeasurementSet {
 MeasurementSet measurements_of_logs(const std::vector<std::string>& paths,
                                     const LogConditions& given);
 
-// Of the records of split "calibrate".
-MeasurementSet measurements_of_records(const std::string& path);
+// Of the records of split "calibrate", those of one accelerator ("H100") where it is not empty.
+MeasurementSet measurements_of_records(const std::string& path, const std::string& accelerator);
 
 // A figure in the keys of typed records.
 std::string typed_text(const LoggedFigure& figure);

@@ -108,8 +108,12 @@ ExchangeTiming exchange_timing(const TimingQuery& query) {
 
 void check_calibration(const std::string& path) {
   const JsonNode algorithms = read_json_file(path).at("algorithms");
+  const JsonNode known =
+      read_json_file(data_path("topologies/calibration/all_to_all.json")).at("algorithms");
+  algorithms.allow_only(known.keys());
   for (const std::string& algorithm : algorithms.keys()) {
     const JsonNode directions = algorithms.at(algorithm);
+    directions.allow_only(known.at(algorithm).keys());
     for (const std::string& direction : directions.keys()) {
       const JsonNode reaches = directions.at(direction);
       reaches.allow_only({"within_node", "across_nodes", "across_nodes_cpu_proxy"});

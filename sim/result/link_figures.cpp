@@ -31,7 +31,7 @@ int port_rank(const LinkEnds& ends, int ranks) {
 LinkFigures::LinkFigures(const Cluster& cluster, const ShardingPlan& plan)
     : cluster_(cluster), plan_(plan), ends_(link_ends(cluster.fabric)) {}
 
-void LinkFigures::add(const StepGraph& graph, const Timeline& timeline) {
+void LinkFigures::add(const StepGraph& graph, const Timeline& timeline, const Cluster& now) {
   ++steps_;
   std::size_t number = 0;
   for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
@@ -39,7 +39,7 @@ void LinkFigures::add(const StepGraph& graph, const Timeline& timeline) {
     if (task.exchange < 0) continue;
     if (exchanges_.size() <= number) exchanges_.emplace_back();
     add_exchange(graph.exchanges[static_cast<std::size_t>(task.exchange)], timeline, task, i,
-                 exchanges_[number++]);
+                 now.fabric, exchanges_[number++]);
   }
   for (const MoeLayerLoad& load : graph.loads) {
     LayerLoad& sums = loads_[load.layer];
@@ -54,12 +54,14 @@ void LinkFigures::add_exchange(const Exchange& exchange,
                                const Timeline& timeline,
                                const Task& task,
                                std::size_t number,
+                               const Fabric& fabric,
                                OnLinks& sums) const {
   const std::size_t links = ends_.size();
   sums.layer = task.layer;
   sums.kind = task.kind;
   sums.row_per_copy = exchange.bytes_per_copy > 0;
-  for (auto* by_link : {&sums.bytes, &sums.busy, &sums.finish}) by_link->resize(links);
+  for (auto* by_link : {&sums.bytes, &sums.busy, &sums.finish, &sums.capacity})
+    by_link->resize(links);
   double ready = timeline.ready_at(number, 0).count(), end = 0;
   for (int rank = 0; rank < timeline.ranks; ++rank) {
     ready = std::min(ready, timeline.ready_at(number, rank).count());
@@ -72,18 +74,18 @@ void LinkFigures::add_exchange(const Exchange& exchange,
   }
   sums.seconds += end - ready;
   for (std::size_t link = 0; link < links; ++link) {
+    sums.capacity[link] += fabric.links[link].bandwidth.value * (end - ready);
     if (exchange.link_bytes[link].value == 0) continue;
     const LinkId id = id_of<LinkId>(link);
     sums.bytes[link] += exchange.link_bytes[link].value;
-    sums.busy[link] += busy_time(exchange, cluster_.fabric, id).count();
+    sums.busy[link] += busy_time(exchange, fabric, id).count();
     const double drained = timeline.drained_at(static_cast<std::size_t>(task.exchange), id).count();
     sums.finish[link] += std::max(drained - ready, 0.0);
   }
 }
 
 double LinkFigures::utilisation(const OnLinks& sums, std::size_t link) const {
-  if (sums.seconds <= 0) return 0;
-  return sums.bytes[link] / (cluster_.fabric.links[link].bandwidth.value * sums.seconds);
+  return sums.capacity[link] > 0 ? sums.bytes[link] / sums.capacity[link] : 0;
 }
 
 BottleneckResult LinkFigures::bottleneck(const OnLinks& sums) const {

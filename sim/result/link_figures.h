@@ -15,9 +15,11 @@ namespace moesim {
 class LinkFigures {
  public:
   LinkFigures(const Cluster& cluster, const ShardingPlan& plan);
-  void add(const StepGraph& graph, const Timeline& timeline);  // steps of the same tasks
-  void fill(PointResult& result) const;                        // bottlenecks, link_use
-  std::string csv() const;  // one row a loaded link and exchange; names carry units
+  // Steps of the same tasks; `now` is the cluster as it was in that step, its links those of the
+  // first.
+  void add(const StepGraph& graph, const Timeline& timeline, const Cluster& now);
+  void fill(PointResult& result) const;  // bottlenecks, link_use
+  std::string csv() const;               // one row a loaded link and exchange; names carry units
 
  private:
   struct OnLinks {  // one exchange; sums over the steps
@@ -25,7 +27,8 @@ class LinkFigures {
     TaskKind kind{};
     double seconds = 0;  // from ready to the last rank's end
     bool row_per_copy = false;
-    std::vector<double> bytes, busy, finish;  // by link
+    // By link; capacity is what it could have carried in `seconds`.
+    std::vector<double> bytes, busy, finish, capacity;
     // By link that is busiest on the way into a rank: of those ranks the one that gets most bytes.
     std::map<std::size_t, std::pair<double, int>> into;
   };
@@ -37,6 +40,7 @@ class LinkFigures {
                     const Timeline& timeline,
                     const Task& task,
                     std::size_t number,
+                    const Fabric& fabric,
                     OnLinks& sums) const;
   BottleneckResult bottleneck(const OnLinks& sums) const;
   void fill_use(PointResult& result) const;

@@ -55,6 +55,7 @@ Measurement::Measurement(const Cluster& cluster, const MoeModel& model, const Sh
       ranks_(static_cast<std::size_t>(cluster.ranks())),
       delays_(ranks_.size(), Delay{std::vector<double>(kKinds, 0.0)}),
       link_bytes_(cluster.fabric.links.size(), 0.0),
+      link_busy_(cluster.fabric.links.size(), 0.0),
       link_figures_(cluster, plan) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].layer = static_cast<int>(i);
@@ -62,7 +63,7 @@ Measurement::Measurement(const Cluster& cluster, const MoeModel& model, const Sh
   }
 }
 
-void Measurement::add(const StepGraph& graph, const Timeline& timeline) {
+void Measurement::add(const StepGraph& graph, const Timeline& timeline, const Cluster* now) {
   ++steps_;
   step_seconds_ += timeline.makespan.count();
   tokens_ += graph.tokens;
@@ -72,9 +73,10 @@ void Measurement::add(const StepGraph& graph, const Timeline& timeline) {
   }
   walk_critical_path(graph, timeline);
   add_ranks(graph, timeline);
+  add_links(graph, (now != nullptr ? *now : cluster_).fabric);
   add_delays(graph, timeline);
   add_loads(graph);
-  link_figures_.add(graph, timeline);
+  link_figures_.add(graph, timeline, now != nullptr ? *now : cluster_);
 }
 
 void Measurement::walk_critical_path(const StepGraph& graph, const Timeline& timeline) {
@@ -116,9 +118,15 @@ void Measurement::add_ranks(const StepGraph& graph, const Timeline& timeline) {
     if (!graph.tasks.empty())
       result.wait += (timeline.makespan - timeline.at(graph.tasks.size() - 1, rank).end).count();
   }
+}
+
+void Measurement::add_links(const StepGraph& graph, const Fabric& fabric) {
   for (const Exchange& exchange : graph.exchanges) {
-    for (std::size_t link = 0; link < link_bytes_.size(); ++link)
+    for (std::size_t link = 0; link < link_bytes_.size(); ++link) {
+      if (exchange.link_bytes[link].value == 0) continue;
       link_bytes_[link] += exchange.link_bytes[link].value;
+      link_busy_[link] += (exchange.link_bytes[link] / fabric.links[link].bandwidth).count();
+    }
   }
 }
 

@@ -17,7 +17,8 @@ namespace moesim {
 class Measurement {
  public:
   Measurement(const Cluster& cluster, const MoeModel& model, const ShardingPlan& plan);
-  void add(const StepGraph& graph, const Timeline& timeline);
+  // `now`: the cluster as it was in this step, after faults; null = that of the constructor.
+  void add(const StepGraph& graph, const Timeline& timeline, const Cluster* now = nullptr);
   // metrics, breakdown, layers, ranks_detail, straggler, expert_load, links and what is on them
   void fill(PointResult& result) const;
   // The bytes, busy and finish times of every link in every exchange, as a table (RFC 4180).
@@ -31,6 +32,7 @@ class Measurement {
     double total = 0;
   };
   void walk_critical_path(const StepGraph& graph, const Timeline& timeline);
+  void add_links(const StepGraph& graph, const Fabric& fabric);
   void add_ranks(const StepGraph& graph, const Timeline& timeline);
   void add_delays(const StepGraph& graph, const Timeline& timeline);
   // Of the group whose first rank is `first`, at exchange `task`; `late` by task and rank: which
@@ -57,7 +59,7 @@ class Measurement {
   std::vector<LayerResult> layers_;
   std::vector<RankResult> ranks_;
   std::vector<Delay> delays_;
-  std::vector<double> link_bytes_;
+  std::vector<double> link_bytes_, link_busy_;  // B; s at line rate
   LinkFigures link_figures_;
   std::vector<std::vector<std::uint64_t>> expert_load_;  // [trace moe layer][logical expert]
   std::vector<std::vector<std::uint64_t>> rank_load_;    // [model moe layer][rank]

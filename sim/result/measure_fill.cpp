@@ -133,7 +133,7 @@ void Measurement::fill_links(PointResult& result) const {
   for (std::size_t i = 0; i < link_bytes_.size(); ++i) {
     if (link_bytes_[i] == 0) continue;
     const Link& link = cluster_.fabric.links[i];
-    const double seconds = link_bytes_[i] / link.bandwidth.value;
+    const double seconds = link_busy_[i];
     links.push_back({link.name, to_text(link.tier), link_bytes_[i] / steps_,
                      seconds / step_seconds_,
                      exchange_seconds_ > 0 ? seconds / exchange_seconds_ : 0});

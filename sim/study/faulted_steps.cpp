@@ -47,7 +47,7 @@ class FaultedSteps {
       if (unfit_) break;
       clock_ += done->timeline.makespan;
       spans_.back().add(*done);
-      measurement.add(done->graph, done->timeline);
+      measurement.add(done->graph, done->timeline, &now().pool.cluster);
     }
     fill(result);
     return std::move(unfit_);

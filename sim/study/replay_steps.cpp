@@ -1,6 +1,7 @@
 // Replays the steps of a point one after another with the fidelity asked for or chosen.
 #include "sim/study/replay_steps.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "sim/study/choose_fidelity.h"
@@ -45,7 +46,11 @@ ReplayedStep replay_step(const StepInputs& inputs,
   step.timeline = replay(step.graph, inputs.cluster, options);
   const CheckReport report = check_step(step.graph, step.timeline, inputs.cluster);
   if (first_of == nullptr) return step;
-  for (const std::string& law : report.passed) first_of->checks.push_back({law, true});
+  for (const std::string& law : report.passed) {  // once, however often a pool begins anew
+    const auto same = [&](const CheckResult& check) { return check.law == law; };
+    if (std::none_of(first_of->checks.begin(), first_of->checks.end(), same))
+      first_of->checks.push_back({law, true});
+  }
   if (!first_of->fidelities.empty()) {
     if (exchange_tasks(step.graph) == 0)
       first_of->fidelities.pop_back();

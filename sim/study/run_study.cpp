@@ -126,8 +126,10 @@ StudyResult run_study(const Study& study, const RunOptions& options) {
     const StudyPoint& point = study.points[i];
     const std::string trace = prepare_trace(point.scenario.trace, options.out + "/traces", options);
     files.push_back(options.out + "/points/" + point_key(point, trace) + ".json");
-    const bool table_missing = options.links && !std::filesystem::exists(links_file(files.back()));
-    if ((table_missing || !stored_point(files.back())) && planned.insert(files.back()).second) {
+    const auto stored = stored_point(files.back());
+    const bool table_missing = options.links && stored && stored->ran &&
+                               !std::filesystem::exists(links_file(files.back()));
+    if ((table_missing || !stored) && planned.insert(files.back()).second) {
       todo.push_back({i, trace, files.back()});
     }
   }

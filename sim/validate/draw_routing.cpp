@@ -29,10 +29,8 @@ class Chooser {
     chosen.clear();
     if (draw_.balanced) return choose_balanced(rank, token, chosen);
     if (limited()) pick_nodes(random);
-    while (static_cast<int>(chosen.size()) < draw_.top_k) {
-      const int expert = draw_expert(random);
-      if (std::find(chosen.begin(), chosen.end(), expert) == chosen.end()) chosen.push_back(expert);
-    }
+    while (static_cast<int>(chosen.size()) < draw_.top_k)
+      chosen.push_back(another_expert(random, chosen));
   }
 
  private:
@@ -50,13 +48,22 @@ class Chooser {
   }
 
   int draw_expert(Random& random) {
-    for (;;) {
-      const int expert =
-          cumulative_.empty()
-              ? static_cast<int>(random.below(static_cast<std::uint64_t>(draw_.experts)))
-              : skewed(random);
-      if (allowed(expert)) return expert;
-    }
+    if (!cumulative_.empty()) return skewed(random);
+    return static_cast<int>(random.below(static_cast<std::uint64_t>(draw_.experts)));
+  }
+
+  // Drawn again until one is new; where the rest is all but never drawn, the first of the rest.
+  int another_expert(Random& random, const std::vector<int>& chosen) {
+    constexpr int kMostTries = 1000;
+    const auto fresh = [&](int expert) {
+      return allowed(expert) && std::find(chosen.begin(), chosen.end(), expert) == chosen.end();
+    };
+    for (int tries = 0; tries < kMostTries; ++tries)
+      if (const int expert = draw_expert(random); fresh(expert)) return expert;
+    for (int expert = 0; expert < draw_.experts; ++expert)
+      if (fresh(expert)) return expert;
+    throw InputError("the nodes that a token may reach hold fewer than " +
+                     std::to_string(draw_.top_k) + " experts");
   }
 
   int skewed(Random& random) {

@@ -105,15 +105,6 @@ Seconds ExchangeProbe::time(const ExchangeTiming& timing) const {
   return mean(means);
 }
 
-Seconds ExchangeProbe::slowest_rank() const {
-  std::vector<Seconds> slowest;
-  for (const auto& stages : traffic_) {
-    const std::vector<Seconds> times = by_rank(stages, timing_);
-    slowest.push_back(*std::max_element(times.begin(), times.end()));
-  }
-  return mean(slowest);
-}
-
 double ExchangeProbe::copies_per_token() const {
   return total(draws_.front()->copies) /
          (1.0 * case_.routing.tokens_per_rank * case_.routing.ranks);

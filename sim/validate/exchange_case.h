@@ -38,7 +38,7 @@ enum class ExchangeDirection { dispatch, combine };
 std::string to_text(ExchangeDirection direction);
 
 // Times of one exchange, of the average rank as benchmarks report them, averaged over draws of the
-// routing until 1024 tokens a rank are drawn.
+// routing until 1024 tokens a rank are drawn, 16 at most.
 class ExchangeProbe {
  public:
   ExchangeProbe(ExchangeCase described, ExchangeDirection direction);
@@ -46,7 +46,6 @@ class ExchangeProbe {
   const ExchangeTiming& timing() const { return timing_; }
   Seconds time(const ExchangeTiming& timing) const;
   Seconds time() const { return time(timing_); }
-  Seconds slowest_rank() const;  // the last rank's, averaged over draws
   // Of the routing drawn: rows a token sends, by what a source may call a row; own ones included.
   double copies_per_token() const, ranks_per_token() const, nodes_per_token() const;
   Seconds at_line_rate() const;  // busiest port of the average draw

@@ -11,6 +11,10 @@
 namespace moesim {
 namespace {
 
+bool one_of(const std::string& text, const std::vector<std::string>& valid) {
+  return std::find(valid.begin(), valid.end(), text) != valid.end();
+}
+
 // The project's algorithm for the record's, by mode where it has two. A library that is none of the
 // project's own stands in by the form of its exchange.
 struct Mapped {
@@ -31,12 +35,9 @@ std::optional<Mapped> map_algorithm(const std::string& name, const std::string& 
   if (const auto found = same.find(name); found != same.end()) return Mapped{found->second};
   const bool by_mode =
       name == "deepep" || name == "nccl_ep" || name == "pplx" || name == "mori" || name == "uccl";
+  if (!by_mode && one_of(name, Catalog<AllToAllPart>::instance().names())) return Mapped{name};
   if (!by_mode) return std::nullopt;
   return Mapped{mode == "low_latency" ? "deepep_low_latency" : "deepep_normal", name != "deepep"};
-}
-
-bool one_of(const std::string& text, const std::vector<std::string>& valid) {
-  return std::find(valid.begin(), valid.end(), text) != valid.end();
 }
 
 // fp16 is as wide as bf16; what a record of the other direction leaves open plays no part.
@@ -58,7 +59,10 @@ std::string refusal(const JsonNode& typed) {
   const std::string quantity = typed.at("quantity").as_string();
   if (!one_of(quantity, {"time", "logical_bandwidth", "algorithm_bandwidth"}))
     return "quantity \"" + quantity + "\" is none that an exchange has";
-  const std::string operation = typed.at("operation").as_string();
+  const std::string operation =
+      typed.at("operation")
+          .as_choice({"dispatch", "combine", "round_trip", "prepare"}, "operation");
+  if (operation == "prepare" && quantity != "time") return "a prepare step moves no rows";
   if (operation == "prepare" && mapped->algorithm != "nvlink_two_sided")
     return "only nvlink_two_sided has a prepare step of its own";
   if (operation == "round_trip" && quantity != "time")
@@ -66,9 +70,15 @@ std::string refusal(const JsonNode& typed) {
   return "";
 }
 
+constexpr std::int64_t kMostTokens = 1 << 25;  // some seconds a draw
+
 ExchangeCase case_of(const JsonNode& typed, const std::string& algorithm) {
   ExchangeCase made;
-  const std::string transport = text_of(typed, "transport");
+  const std::string transport = choice_of(
+      typed, "transport", {"nvlink", "xgmi", "ibgda", "nvlink+ibgda", "cpu_proxy", "nic"});
+  choice_of(typed, "timing", {"kernel", "api", "end_to_end", "not_stated"});
+  choice_of(typed, "reported_link", {"scale_up", "scale_out"});
+  choice_of(typed, "mode", {"low_latency", "high_throughput"});
   made.algorithm = algorithm;
   made.cluster = cluster_of(typed, transport == "ibgda" || transport == "nic");
   if (!transport.empty()) made.cluster.spec.cpu_proxy = transport == "cpu_proxy";
@@ -80,6 +90,11 @@ ExchangeCase case_of(const JsonNode& typed, const std::string& algorithm) {
   const int least = std::max({256, routing.ranks, routing.top_k});
   const int some = (least + routing.ranks - 1) / routing.ranks * routing.ranks;
   routing.experts = int_of(typed, "experts", some);
+  if (routing.experts > 65536) typed.at("experts").fail("at most 65536 experts are drawn");
+  if (std::int64_t{routing.tokens_per_rank} * routing.ranks > kMostTokens)
+    typed.at("tokens_per_rank")
+        .fail("more tokens than are drawn one by one: at most " + std::to_string(kMostTokens) +
+              " over all ranks");
   if (routing.experts < routing.top_k)
     typed.at("top_k").fail("more choices a token than experts (" + std::to_string(routing.experts) +
                            ")");
@@ -87,9 +102,13 @@ ExchangeCase case_of(const JsonNode& typed, const std::string& algorithm) {
   // them.
   if (int_of(typed, "gpus_per_node", 8) == routing.ranks_per_node)
     routing.nodes_limit = int_of(typed, "groups_limit", 0);
-  const std::string distribution = text_of(typed, "routing");
+  const std::string distribution =
+      choice_of(typed, "routing", {"uniform", "balanced", "skewed", "token_drop", "not_stated"});
   routing.balanced = distribution == "balanced" || distribution == "token_drop";
-  if (distribution == "skewed") routing.skew_exponent = number_of(typed, "skew_exponent", 0);
+  if (routing.balanced && routing.experts < routing.ranks)
+    typed.at("experts").fail("balanced routing needs an expert on every rank");
+  if (const auto skew = typed.find("skew_exponent"); skew && distribution == "skewed")
+    routing.skew_exponent = skew->as_ratio(0, 8);
   ExchangeShape& shape = made.shape;
   shape.hidden = typed.at("hidden").as_int(1, 1 << 20);
   shape.ranks = routing.ranks;
@@ -113,7 +132,7 @@ double logical_bytes(const JsonNode& typed,
   const auto includes = typed.find("includes_local");
   const bool local = !includes || includes->as_bool();
   double rows = 0, places = made.routing.ranks;
-  if (text_of(typed, "mode") == "low_latency") {
+  if (made.algorithm == "deepep_low_latency") {
     rows = probe.copies_per_token();
     if (dispatch) row += 16;  // DeepEP counts the header of a message
   } else if (text_of(typed, "reported_link") == "scale_out") {

@@ -25,7 +25,6 @@ std::string source_text(const JsonNode& record) {
 MeasurementRecord read_record(const JsonNode& node) {
   MeasurementRecord record;
   record.id = node.at("id").as_string();
-  record.category = text_of(node, "category");
   record.testbed = node.at("testbed").as_string();
   record.split = text_of(node, "split");
   record.source = source_text(node);

@@ -11,7 +11,7 @@
 namespace moesim {
 
 struct MeasurementRecord {
-  std::string id, category;
+  std::string id;
   std::string testbed;  // whose cluster
   std::string split;    // "calibrate": constants may be fitted on it; else it only scores them
   std::string source;   // title, place and date

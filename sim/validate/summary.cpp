@@ -80,7 +80,13 @@ std::variant<Prediction, Unmapped> predict_or_say_why(const RecordKind& kind,
                                                       const MeasurementRecord& record,
                                                       const std::string& calibration) {
   try {
-    return kind.predict(record, calibration);
+    auto outcome = kind.predict(record, calibration);
+    if (const auto* prediction = std::get_if<Prediction>(&outcome)) {
+      for (const Seconds time : {prediction->predicted, prediction->measured})
+        if (!(time.count() > 0) || !std::isfinite(time.count()))
+          return Unmapped{"the figure stands for no time: its conditions move no bytes"};
+    }
+    return outcome;
   } catch (const InputError& error) {
     return Unmapped{error.what()};
   }

@@ -44,7 +44,7 @@ enum class SummaryBy { algorithm, testbed, split, accelerator, all };
 // split "calibrate" (all, where there are none) take beyond it. InputError as read_records.
 Validation validate_records(const std::string& path, const std::string& calibration);
 
-// Sorted by name; summed over the records `keep` accepts.
+// Sorted by name.
 std::vector<ErrorSummary> summarise(const Validation& validation, SummaryBy by);
 
 }  // namespace moesim

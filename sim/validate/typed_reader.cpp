@@ -9,7 +9,7 @@
 namespace moesim {
 namespace {
 
-constexpr int kMostRanks = 65536;
+constexpr int kMostRanks = 4096;  // paths are kept for every pair
 
 // NVLink in a preset is the accelerator's rating unless the preset says otherwise, and a record's
 // lower figure is mostly what its authors saw reached (DeepEP's 160 of H800's 200 GB/s), which the
@@ -36,6 +36,12 @@ ClusterSpec preset_for(const std::string& accelerator, const std::string& scale_
     best.accelerator = accelerator;
   }
   return best;
+}
+
+// Bytes a second; 0 = not stated.
+double bandwidth_of(const JsonNode& typed, const char* key) {
+  const auto found = typed.find(key);
+  return found ? found->as_ratio(0.001, 1e6) * 1e9 : 0;
 }
 
 // GPUs of the ranks' NVLink domains. Only racks join more GPUs than a host has, and where the ranks
@@ -71,6 +77,13 @@ std::string text_of(const JsonNode& typed, const char* key, const std::string& o
   return found ? found->as_string() : otherwise;
 }
 
+std::string choice_of(const JsonNode& typed,
+                      const char* key,
+                      const std::vector<std::string>& valid) {
+  const auto found = typed.find(key);
+  return found ? found->as_choice(valid, key) : "";
+}
+
 std::string accelerator_file(const JsonNode& accelerator) {
   std::string name = accelerator.as_string();
   std::transform(name.begin(), name.end(), name.begin(),
@@ -88,8 +101,9 @@ Cluster cluster_of(const JsonNode& typed, bool nic_only) {
   if (ranks % domain != 0)
     typed.at("ranks").fail(std::to_string(ranks) + " ranks do not fill domains of " +
                            std::to_string(domain) + " GPUs (scale_up_domain)");
+  const std::string scale_out = choice_of(typed, "scale_out", {"ib", "efa", "roce", "none"});
   ClusterSpec spec =
-      preset_for(accelerator_file(typed.at("accelerator")), text_of(typed, "scale_out", "none"));
+      preset_for(accelerator_file(typed.at("accelerator")), scale_out.empty() ? "none" : scale_out);
   TopologyOptions& options = spec.options;
   const bool mesh = is_mesh(spec);
   const int domains = ranks / domain;
@@ -103,10 +117,10 @@ Cluster cluster_of(const JsonNode& typed, bool nic_only) {
     spec.topology = "rail_optimized";
     if (mesh && domain > 1) options.scale_up = ScaleUp::mesh;
   }
-  const double nic = number_of(typed, "scale_out_bandwidth_gbs", 0) * 1e9;
+  const double nic = bandwidth_of(typed, "scale_out_bandwidth_gbs");
   if (nic > 0) options.nic = BytesPerSecond(nic);
   const double rating = load_accelerator(spec.accelerator).nvlink.value;
-  const double nvlink = number_of(typed, "scale_up_bandwidth_gbs", 0) * 1e9;
+  const double nvlink = bandwidth_of(typed, "scale_up_bandwidth_gbs");
   if (nvlink > 0 && (nvlink < kReachedShare * rating || nvlink > rating))
     options.nvlink = BytesPerSecond(nvlink);
   return build_cluster(spec);

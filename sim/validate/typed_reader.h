@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sim/cluster/cluster.h"
 #include "sim/io/json_reader.h"
@@ -13,6 +14,11 @@ int int_of(const JsonNode& typed, const char* key, int otherwise);
 double number_of(const JsonNode& typed, const char* key, double otherwise);
 std::string text_of(const JsonNode& typed, const char* key, const std::string& otherwise = "");
 
+// null or missing: "". InputError for a text that is none of `valid`.
+std::string choice_of(const JsonNode& typed,
+                      const char* key,
+                      const std::vector<std::string>& valid);
+
 // The accelerator file that a record means: "H100" is "h100-sxm". InputError with the nearest name.
 std::string accelerator_file(const JsonNode& accelerator);
 
@@ -21,7 +27,7 @@ std::string accelerator_file(const JsonNode& accelerator);
 // is one, gives what they leave open. nic_only: nothing goes over NVLink, also inside a node.
 Cluster cluster_of(const JsonNode& typed, bool nic_only = false);
 
-// "16 H800 on 2 nodes"
+// "16 H800 in domains of 8 over ib"
 std::string machine_text(const JsonNode& typed);
 
 }  // namespace moesim

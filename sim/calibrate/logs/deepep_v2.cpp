@@ -29,6 +29,7 @@ struct V2Log {
   LogConditions stated;  // by the log
   Location stated_at;    // the last line that did
   int ranks_seen = 0;
+  int per_domain = 0;  // ranks that reach each other over NVLink; 0 = not stated
   std::map<TimedKey, Timed> timed;
 };
 
@@ -59,6 +60,7 @@ void read_config(LineScanner& scanner, V2Log& log) {
     const int each = scanner.count("the scale-up ranks");
     if (each > 0 && domains > 1000000 / each) scanner.fail("the ranks should be 1000000 at most");
     state_once(log.stated.ranks, domains * each, "the ranks", log, scanner);
+    log.per_domain = each;
   } else if (scanner.skip("Experts:")) {
     read(log.stated.top_k, "the experts a token");
     scanner.expect("/");
@@ -139,6 +141,7 @@ LogConditions complete(const LogConditions& given, const V2Log& log, const std::
       state(conditions.*condition, log.stated.*condition, option, log.stated_at);
   };
   take(&LogConditions::ranks, "--ranks");
+  if (log.per_domain > 0) conditions.gpus_per_node = log.per_domain;
   take(&LogConditions::tokens_per_rank, "--tokens-per-rank");
   take(&LogConditions::hidden, "--hidden");
   take(&LogConditions::top_k, "--top-k");

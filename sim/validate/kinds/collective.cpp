@@ -38,6 +38,7 @@ struct RecordedCollective {
 
   RecordedCollective(const JsonNode& typed, const NcclTest& test, const std::string& calibration)
       : cluster(cluster_of(typed)), paths(cluster.fabric) {
+    cluster.spec.calibration = calibration;
     const int ranks = cluster.ranks();
     bytes = number_of(typed, "message_bytes", kFlatSize);
     shape = even_shares(ranks, ranks, cluster.fabric.ranks_per_node, Bytes(bytes));
@@ -48,7 +49,7 @@ struct RecordedCollective {
              ranks <= cluster.fabric.ranks_per_node,
              cluster.accelerator.name,
              cluster.spec.cpu_proxy,
-             calibration};
+             cluster.spec.calibration};
     bus_factor = test.bus_factor * (ranks - 1) / ranks;
   }
 
@@ -81,6 +82,9 @@ std::string refusal(const JsonNode& typed) {
   const std::string quantity = typed.at("quantity").as_string();
   if (quantity != "time" && quantity != "bus_bandwidth" && quantity != "algorithm_bandwidth")
     return "quantity \"" + quantity + "\" is none that a collective has";
+  if (typed.at("ranks").as_int(1, 1 << 20) < 2) return "a collective of one rank";
+  if (const auto bytes = typed.find("message_bytes"); bytes && !(bytes->as_number() > 0))
+    bytes->fail("must be above 0");
   if (quantity == "time" && !typed.find("message_bytes")) return "a time without message_bytes";
   return "";
 }

@@ -117,6 +117,16 @@ TEST_CASE("The calibration file says what was fitted and reads back as constants
   // What the file does not have comes from the project's.
   CHECK(exchange_timing({"deepep_low_latency", "combine", false, "h800-sxm", false, path}).source ==
         exchange_timing({"deepep_low_latency", "combine", false, "h800-sxm"}).source);
-  write_file(path, R"({"algorithms": {"a": {"b": {"within_node": {"fixed": "5 kg"}}}}})");
+  write_file(
+      path,
+      R"({"algorithms": {"deepep_low_latency": {"combine": {"within_node": {"fixed": "5 kg"}}}}})");
   CHECK_THROWS_AS(check_calibration(path), InputError);
+  write_file(path, R"({"algorithms": {"deepep_low_latncy": {}}})");
+  CHECK_THROWS_AS(check_calibration(path), InputError);
+}
+
+TEST_CASE("Measurements of one exchange on two kinds of GPU are refused") {
+  std::vector<MeasuredExchange> both = measured_with(start(), {{10, 1e8}, {10, 1e6}});
+  both[1].sample.query.accelerator = "b200-sxm";
+  CHECK_THROWS_AS(fit_constants(both), InputError);
 }

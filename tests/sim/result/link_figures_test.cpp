@@ -44,8 +44,8 @@ struct HotExpert {
     graph.loads.push_back({0, 0, {1, 1, 1, 5}, {1, 1, 1, 5}});
     LinkFigures figures(cluster, plan);
     const Timeline timeline = replay(graph, cluster, Fidelity::bound);
-    figures.add(graph, timeline);
-    figures.add(graph, timeline);
+    figures.add(graph, timeline, cluster);
+    figures.add(graph, timeline, cluster);
     figures.fill(result);
     csv = figures.csv();
   }

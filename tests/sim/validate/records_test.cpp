@@ -162,6 +162,18 @@ TEST_CASE("A record that no fabric or file fits is listed with its place, and th
   CHECK(validation.records.size() == 1);
 }
 
+TEST_CASE("Conditions that move nothing, or that nobody could draw, are listed, not timed") {
+  std::string both = with(kLowLatency, "time", 1);
+  both.replace(both.find("dispatch"), 8, "both");
+  std::string tight = exchange("b", with(kLowLatency, "time", 1) + R"(, "groups_limit": 1)");
+  tight.replace(tight.find("\"top_k\": 8, \"experts\": 256"), 26, "\"top_k\": 16, \"experts\": 16");
+  std::string odd = exchange("c", with(kLowLatency, "time", 1));
+  odd.replace(odd.find("\"uniform\""), 9, "\"foo\"");
+  const Validation validation = validate({exchange("a", both), tight, odd});
+  CHECK(validation.records.empty());
+  CHECK(validation.unmapped.size() == 3);
+}
+
 TEST_CASE("Ranks that do not fill their hosts are as many domains as hosts") {
   std::string keys = with(kLowLatency, "time", 100);
   keys.replace(keys.find("\"ranks\": 16"), 11, "\"ranks\": 12, \"nodes\": 2");
