@@ -1,6 +1,6 @@
 // Fidelities `flows` and `paths`: the bytes from rank to rank as transfers on their paths, from
-// each source's own start on. `paths` leaves out links that cannot limit anything and merges the
-// flows of a source that then take the same way.
+// each source's own start on. `paths` leaves out links that cannot limit anything and joins the
+// flows of one source and destination.
 #include <algorithm>
 #include <array>
 #include <deque>
