@@ -134,7 +134,8 @@ MeasurementSet measurements_of_logs(const std::vector<std::string>& paths,
   MeasurementSet set;
   for (const std::string& path : paths) {
     const BenchmarkLog log = read_log(path, given);
-    for (const std::string& note : log.notes) set.notes.push_back(path + ": " + note);
+    for (const std::string& note : log.notes)
+      set.notes.push_back(fmt::format("{}: {}", path, note));
     for (const LoggedFigure& figure : log.figures) add_figure(figure, set);
   }
   if (set.measurements.empty())

@@ -22,7 +22,12 @@ struct HotExpert {
   PointResult result;
   std::string csv;
 
-  HotExpert() {
+  // `slowed`: the link of that name at a tenth of its bandwidth in the steps, as after a fault; the
+  // figures are begun with the healthy cluster.
+  explicit HotExpert(const std::string& slowed = "") {
+    const Cluster healthy = cluster;
+    for (Link& link : cluster.fabric.links)
+      if (link.name == slowed) link.bandwidth = link.bandwidth / 10;
     plan.parallelism = {4, 4, 1};
     Placement placement;
     for (int rank = 0; rank < 4; ++rank) {
@@ -42,7 +47,7 @@ struct HotExpert {
     dispatch.bytes_per_copy = 1;
     add_exchange(graph, TaskKind::combine, dispatch);
     graph.loads.push_back({0, 0, {1, 1, 1, 5}, {1, 1, 1, 5}});
-    LinkFigures figures(cluster, plan);
+    LinkFigures figures(healthy, plan);
     const Timeline timeline = replay(graph, cluster, Fidelity::bound);
     figures.add(graph, timeline, cluster);
     figures.add(graph, timeline, cluster);
@@ -66,6 +71,15 @@ TEST_CASE("each exchange names its longest busy link, the rank and the expert be
   CHECK(dispatch.utilisation == Approx(1));  // the exchange is as long as this link is busy
   CHECK(step.result.bottlenecks[1].words == "egress of rank 3: expert 3 draws 2.5x the mean");
   CHECK(worst_bottleneck(step.result) == &step.result.bottlenecks[0]);
+}
+
+TEST_CASE("a link that a fault slowed is measured by what it then could carry") {
+  const HotExpert step("nic 0 out");
+  const BottleneckResult& dispatch = step.result.bottlenecks[0];
+  CHECK(dispatch.link == "nic 0 out");
+  CHECK(dispatch.busy == Approx(30e6 / 5e9));
+  CHECK(dispatch.finish == Approx(30e6 / 5e9));
+  CHECK(dispatch.utilisation == Approx(1));
 }
 
 TEST_CASE("links alike are drawn by the busiest of them, exchange by exchange") {
