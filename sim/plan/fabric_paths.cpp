@@ -25,9 +25,11 @@ std::uint64_t hash_of(std::uint16_t out, std::uint16_t in, std::span<const LinkI
   return hash ^ (hash >> 29U);
 }
 
+}  // namespace
+
 // Middles by what they are: open addressing in one block, since at 4096 ranks every one of 16
 // million pairs looks one up.
-class MiddleTable {
+class FabricPaths::MiddleTable {
  public:
   static constexpr std::uint32_t kFree = 0xFFFFFFFF;
 
@@ -50,8 +52,6 @@ class MiddleTable {
  private:
   std::vector<std::uint32_t> slots_ = std::vector<std::uint32_t>(1024, kFree);
 };
-
-}  // namespace
 
 // The number of `link` among the ports of `rank`, given at first sight.
 std::uint16_t FabricPaths::Ports::number_of(std::size_t rank, LinkId link) {
@@ -93,22 +93,32 @@ void FabricPaths::intern_paths(const Fabric& fabric) {
     const std::uint16_t in = direct ? kNoPort : in_.number_of(destination, path.back());
     const auto links = direct ? std::span<const LinkId>(path)
                               : std::span<const LinkId>(path).subspan(1, path.size() - 2);
-    const auto same = [&](std::uint32_t id) {
-      const Middle& middle = middles_[id];
-      return middle.out == out && middle.in == in && std::ranges::equal(links_of(middle), links);
-    };
-    std::uint32_t& id = table.find(hash_of(out, in, links), same);
-    const bool fresh = id == MiddleTable::kFree;
-    if (fresh) id = static_cast<std::uint32_t>(middles_.size());
-    middle_of_[pair] = id;
-    if (!fresh) continue;
-    add_middle(out, in, links);
-    table.grow(middles_.size(), [&](std::uint32_t known) {
-      return hash_of(middles_[known].out, middles_[known].in, links_of(middles_[known]));
-    });
+    middle_of_[pair] = middle_of(table, out, in, links);
   }
   for (std::size_t link = 0; link < is_port.size(); ++link)
     if (is_port[link] != 0) ports_.push_back(id_of<LinkId>(link));
+}
+
+// The number of the middle, given at first sight.
+std::uint32_t FabricPaths::middle_of(MiddleTable& table,
+                                     std::uint16_t out,
+                                     std::uint16_t in,
+                                     std::span<const LinkId> links) {
+  const auto same = [&](std::uint32_t id) {
+    const Middle& middle = middles_[id];
+    const std::span<const LinkId> known = links_of(middle);
+    return middle.out == out && middle.in == in &&
+           std::equal(known.begin(), known.end(), links.begin(), links.end());
+  };
+  std::uint32_t& slot = table.find(hash_of(out, in, links), same);
+  if (slot != MiddleTable::kFree) return slot;
+  const auto id = static_cast<std::uint32_t>(middles_.size());
+  slot = id;
+  add_middle(out, in, links);
+  table.grow(middles_.size(), [&](std::uint32_t known) {
+    return hash_of(middles_[known].out, middles_[known].in, links_of(middles_[known]));
+  });
+  return id;
 }
 
 void FabricPaths::add_middle(std::uint16_t out, std::uint16_t in, std::span<const LinkId> links) {

@@ -51,7 +51,12 @@ class FabricPaths {
     std::vector<std::uint16_t> number;    // by link: its place there; kNoPort for other links
     std::uint16_t number_of(std::size_t rank, LinkId link);
   };
+  class MiddleTable;
   void intern_paths(const Fabric& fabric);
+  std::uint32_t middle_of(MiddleTable& table,
+                          std::uint16_t out,
+                          std::uint16_t in,
+                          std::span<const LinkId> links);
   void add_middle(std::uint16_t out, std::uint16_t in, std::span<const LinkId> links);
 
   std::size_t ranks_;

@@ -26,6 +26,16 @@ int port_rank(const LinkEnds& ends, int ranks) {
   return static_cast<int>(direction == Direction::out ? ends.from : ends.to);
 }
 
+// By link that is busiest on the way into a rank: of those ranks the one that gets most bytes.
+void meet_busiest(const Exchange& exchange, std::map<std::size_t, std::pair<double, int>>& into) {
+  for (std::size_t rank = 0; rank < exchange.busiest.size(); ++rank) {
+    const LinkId busiest = exchange.busiest[rank];
+    if (busiest == LinkId{-1}) continue;
+    auto& most = into.try_emplace(index(busiest), 0.0, -1).first->second;
+    most = std::max(most, std::pair(exchange.received[rank].value, static_cast<int>(rank)));
+  }
+}
+
 }  // namespace
 
 LinkFigures::LinkFigures(const Cluster& cluster, const ShardingPlan& plan)
@@ -66,13 +76,8 @@ void LinkFigures::add_exchange(const Exchange& exchange,
   for (int rank = 0; rank < timeline.ranks; ++rank) {
     ready = std::min(ready, timeline.ready_at(number, rank).count());
     end = std::max(end, timeline.at(number, rank).end.count());
-    const LinkId busiest = exchange.busiest[static_cast<std::size_t>(rank)];
-    if (busiest == LinkId{-1}) continue;
-    const double received = exchange.received[static_cast<std::size_t>(rank)].value;
-    auto& into = sums.into.try_emplace(index(busiest), 0.0, -1).first->second;
-    into = std::max(into, std::pair(received, rank));
   }
-  sums.seconds += end - ready;
+  meet_busiest(exchange, sums.into);
   for (std::size_t link = 0; link < links; ++link) {
     sums.capacity[link] += fabric.links[link].bandwidth.value * (end - ready);
     if (exchange.link_bytes[link].value == 0) continue;
@@ -108,44 +113,49 @@ BottleneckResult LinkFigures::bottleneck(const OnLinks& sums) const {
   return result;
 }
 
+// The expert that draws most on a rank whose port carries the rows of its experts. Where rows do
+// not follow copies one by one, those to a node's experts may come by any of its NICs.
+void LinkFigures::name_expert(const OnLinks& sums,
+                              std::size_t link,
+                              BottleneckResult& result) const {
+  const auto load = loads_.find(sums.layer);
+  if (load == loads_.end() || load->second.trace_layer >= plan_.placement.size()) return;
+  const Fabric& fabric = cluster_.fabric;
+  const bool any_of_node = !sums.row_per_copy && fabric.links[link].tier != LinkTier::nvlink;
+  const int local = result.rank % plan_.parallelism.expert;
+  const int of_node = fabric.ranks_per_node;
+  const int first = any_of_node ? local / of_node * of_node : local;
+  const HottestExpert hottest =
+      hottest_expert(plan_.placement[load->second.trace_layer], load->second.by_expert, first,
+                     any_of_node ? first + of_node : local + 1);
+  result.expert = hottest.expert;
+  result.ratio = hottest.ratio;
+}
+
 // Rows come to the experts in dispatch and leave them in combine; the other way a rank's port
-// carries its own tokens. Where rows do not follow copies one by one, those to a node's experts may
-// come by any of its NICs.
+// carries its own tokens.
 void LinkFigures::explain(const OnLinks& sums, std::size_t link, BottleneckResult& result) const {
   const Fabric& fabric = cluster_.fabric;
   const Direction direction = direction_of(ends_[link], fabric.ranks);
   result.rank = port_rank(ends_[link], fabric.ranks);
-  std::string where;
   if (result.rank >= 0) {
-    where = fmt::format("{} of rank {}", direction == Direction::in ? "ingress" : "egress",
-                        result.rank);
+    result.words = fmt::format("{} of rank {}", direction == Direction::in ? "ingress" : "egress",
+                               result.rank);
   } else {
     const auto into = sums.into.find(link);
     if (into != sums.into.end()) result.rank = into->second.second;
-    where = result.rank < 0 ? result.link
-                            : fmt::format("{} on the way into rank {}", result.link, result.rank);
+    result.words = result.rank < 0
+                       ? result.link
+                       : fmt::format("{} on the way into rank {}", result.link, result.rank);
   }
   const bool to_experts = sums.kind == TaskKind::dispatch && direction != Direction::out;
   const bool from_experts = sums.kind == TaskKind::combine && direction == Direction::out;
-  const auto load = loads_.find(sums.layer);
-  if (result.rank >= 0 && (to_experts || from_experts) && load != loads_.end() &&
-      load->second.trace_layer < plan_.placement.size()) {
-    const bool any_of_node = !sums.row_per_copy && fabric.links[link].tier != LinkTier::nvlink;
-    const int local = result.rank % plan_.parallelism.expert;
-    const int of_node = fabric.ranks_per_node;
-    const int first = any_of_node ? local / of_node * of_node : local;
-    const HottestExpert hottest =
-        hottest_expert(plan_.placement[load->second.trace_layer], load->second.by_expert, first,
-                       any_of_node ? first + of_node : local + 1);
-    result.expert = hottest.expert;
-    result.ratio = hottest.ratio;
-  }
-  result.words = where;
-  if (result.expert >= 0) {
+  if (result.rank >= 0 && (to_experts || from_experts)) name_expert(sums, link, result);
+  const bool of_moe = sums.kind == TaskKind::dispatch || sums.kind == TaskKind::combine;
+  if (result.expert >= 0)
     result.words += fmt::format(": expert {} draws {:.1f}x the mean", result.expert, result.ratio);
-  } else if (sums.kind == TaskKind::dispatch || sums.kind == TaskKind::combine) {
-    result.words += direction == Direction::between ? "" : ": its own tokens";
-  }
+  else if (of_moe && direction != Direction::between)
+    result.words += ": its own tokens";
 }
 
 void LinkFigures::fill(PointResult& result) const {
@@ -163,10 +173,9 @@ void LinkFigures::fill_use(PointResult& result) const {
     if (loaded)
       alike[{fabric.links[link].tier, direction_of(ends_[link], fabric.ranks)}].push_back(link);
   }
-  for (auto& [kind, links] : alike) {
-    const auto& [tier, direction] = kind;
-    const bool ports = direction != Direction::between;
-    if (ports)
+  for (auto& entry : alike) {
+    std::vector<std::size_t>& links = entry.second;
+    if (entry.first.second != Direction::between)
       std::stable_sort(links.begin(), links.end(), [&](std::size_t a, std::size_t b) {
         return port_rank(ends_[a], fabric.ranks) < port_rank(ends_[b], fabric.ranks);
       });
@@ -174,22 +183,32 @@ void LinkFigures::fill_use(PointResult& result) const {
     for (std::size_t row = 0; row < rows; ++row) {
       const std::size_t first = row * links.size() / rows;
       const std::size_t last = (row + 1) * links.size() / rows;
-      LinkUse use;
+      LinkUse use = use_of(std::span(links).subspan(first, last - first));
+      const bool ports = entry.first.second != Direction::between;
       const auto number = [&](std::size_t at) {
         return ports ? port_rank(ends_[links[at]], fabric.ranks) : static_cast<int>(at);
       };
-      use.name = fmt::format("{}{}, {} {}-{}", to_text(tier),
-                             ports ? (direction == Direction::out ? " out" : " in") : "",
-                             ports ? "ranks" : "links", number(first), number(last - 1));
-      for (const OnLinks& sums : exchanges_) {
-        double most = 0;
-        for (std::size_t at = first; at < last; ++at)
-          most = std::max(most, utilisation(sums, links[at]));
-        use.utilisation.push_back(std::round(most * 1e4) / 1e4);
-      }
+      use.name +=
+          fmt::format("{} {}-{}", ports ? "ranks" : "links", number(first), number(last - 1));
       result.link_use.push_back(std::move(use));
     }
   }
+}
+
+// Of links alike: their kind as the beginning of a name, and the busiest one's use.
+LinkUse LinkFigures::use_of(std::span<const std::size_t> links) const {
+  const Fabric& fabric = cluster_.fabric;
+  const Direction direction = direction_of(ends_[links.front()], fabric.ranks);
+  const char* way = direction == Direction::out ? " out" : " in";
+  LinkUse use;
+  use.name = fmt::format("{}{}, ", to_text(fabric.links[links.front()].tier),
+                         direction == Direction::between ? "" : way);
+  for (const OnLinks& sums : exchanges_) {
+    double most = 0;
+    for (const std::size_t link : links) most = std::max(most, utilisation(sums, link));
+    use.utilisation.push_back(std::round(most * 1e4) / 1e4);
+  }
+  return use;
 }
 
 std::string LinkFigures::csv() const {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,9 +26,8 @@ class LinkFigures {
   struct OnLinks {  // one exchange; sums over the steps
     int layer = -1;
     TaskKind kind{};
-    double seconds = 0;  // from ready to the last rank's end
     bool row_per_copy = false;
-    // By link; capacity is what it could have carried in `seconds`.
+    // By link; capacity is what it could have carried from ready to the last rank's end.
     std::vector<double> bytes, busy, finish, capacity;
     // By link that is busiest on the way into a rank: of those ranks the one that gets most bytes.
     std::map<std::size_t, std::pair<double, int>> into;
@@ -44,6 +44,8 @@ class LinkFigures {
                     OnLinks& sums) const;
   BottleneckResult bottleneck(const OnLinks& sums) const;
   void fill_use(PointResult& result) const;
+  LinkUse use_of(std::span<const std::size_t> links) const;
+  void name_expert(const OnLinks& sums, std::size_t link, BottleneckResult& result) const;
   void explain(const OnLinks& sums, std::size_t link, BottleneckResult& result) const;
   double utilisation(const OnLinks& sums, std::size_t link) const;
 
