@@ -190,7 +190,8 @@ TEST_CASE("rows over rails are 7472 B in fp8 and 14416 B in bf16 at hidden 7168,
 TEST_CASE("an exchange holds its algorithm's SMs unless the plan says how many, or none at all") {
   StepWorld world({});
   for (const auto& [name, entry] : Catalog<AllToAllPart>::instance().entries()) {
-    CAPTURE(name);
+    const auto& shown = name;  // no lambda may capture a structured binding
+    CAPTURE(shown);
     const int own = entry.part.default_sms;
     world.plan.exchange_sms = 0;
     CHECK(shape_of(entry.part, world).sms == own);

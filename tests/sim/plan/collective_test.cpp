@@ -60,7 +60,8 @@ TEST_CASE("every rank sends and receives what nccl-tests counts for each collect
   for (const auto& [name, of_buffer] : share)
     for (const int group : {1, 2, 4, 8, 16, 32}) {
       if (name == "allreduce_in_network" && group > 8) continue;
-      CAPTURE(name);
+      const auto& shown = name;  // no lambda may capture a structured binding
+      CAPTURE(shown);
       CAPTURE(group);
       const Exchange exchange = make(name, 4, group).exchange;
       for (std::size_t rank = 0; rank < 32; ++rank) {

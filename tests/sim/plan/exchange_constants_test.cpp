@@ -144,7 +144,8 @@ TEST_CASE("the same NCCL call has the same constants wherever it stands") {
 TEST_CASE("every collective has constants for both reaches") {
   for (const auto& [name, entry] : Catalog<CollectivePart>::instance().entries())
     for (const bool within_node : {true, false}) {
-      CAPTURE(name);
+      const auto& shown = name;  // no lambda may capture a structured binding
+      CAPTURE(shown);
       const ExchangeTiming timing =
           exchange_timing({entry.part.timing, entry.part.direction, within_node, "h200-sxm"});
       CHECK(timing.protocol.fixed.count() > 0);

@@ -64,7 +64,8 @@ std::vector<NamedCluster> every_fabric() {
 TEST_CASE("links ends every rank when bound does, for one group on every fabric") {
   std::size_t tried = 0;
   for (const auto& [name, cluster] : every_fabric()) {
-    CAPTURE(name);
+    const auto& shown = name;  // no lambda may capture a structured binding
+    CAPTURE(shown);
     for (const double filled : {1.0, 0.3}) {
       const int ranks = cluster.ranks();
       const StepGraph graph = step_of(
