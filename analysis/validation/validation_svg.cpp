@@ -34,7 +34,7 @@ class Axes {
   double y(double us) const { return kTop + (1 - share(us)) * kSide; }
   std::string grid() const {
     std::string text;
-    for (double decade = low_; decade <= high_; ++decade) {
+    for (int decade = static_cast<int>(low_); decade <= static_cast<int>(high_); ++decade) {
       const double us = std::pow(10, decade);
       text += fmt::format(R"(<path d="M{0:.1f} {1}V{2}M{3} {4:.1f}H{5}" stroke="#ddd"/>)"
                           R"(<text x="{0:.1f}" y="{6}" text-anchor="middle">{7:g}</text>)"

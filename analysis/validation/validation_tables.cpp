@@ -32,6 +32,7 @@ const std::vector<std::string>& summary_heads() {
 
 std::vector<Cells> summary_rows(const std::vector<ErrorSummary>& summaries) {
   std::vector<Cells> rows;
+  rows.reserve(summaries.size());
   for (const ErrorSummary& one : summaries)
     rows.push_back({one.name, std::to_string(one.records), percent(one.median), percent(one.mean),
                     signed_percent(one.worst), percent(one.line_rate_median),
@@ -47,6 +48,7 @@ const std::vector<std::string>& record_heads() {
 
 std::vector<Cells> record_rows(const Validation& validation) {
   std::vector<Cells> rows;
+  rows.reserve(validation.records.size());
   for (const ValidatedRecord& one : validation.records) {
     const Prediction& prediction = one.prediction;
     std::string conditions = prediction.what + ": " + prediction.conditions;
@@ -64,6 +66,7 @@ std::vector<Cells> unmapped_rows(const Validation& validation, std::size_t most)
   for (const UnmappedRecord& one : validation.unmapped)
     by_reason[one.reason].push_back(one.record.id);
   std::vector<Cells> rows;
+  rows.reserve(by_reason.size());
   for (const auto& [reason, ids] : by_reason) {
     std::string names;
     for (std::size_t i = 0; i < std::min(most, ids.size()); ++i)

@@ -48,8 +48,7 @@ void LinkFigures::add(const StepGraph& graph, const Timeline& timeline, const Cl
     const Task& task = graph.tasks[i];
     if (task.exchange < 0) continue;
     if (exchanges_.size() <= number) exchanges_.emplace_back();
-    add_exchange(graph.exchanges[static_cast<std::size_t>(task.exchange)], timeline, task, i,
-                 now.fabric, exchanges_[number++]);
+    add_exchange(graph, timeline, i, now.fabric, exchanges_[number++]);
   }
   for (const MoeLayerLoad& load : graph.loads) {
     LayerLoad& sums = loads_[load.layer];
@@ -60,12 +59,13 @@ void LinkFigures::add(const StepGraph& graph, const Timeline& timeline, const Cl
   }
 }
 
-void LinkFigures::add_exchange(const Exchange& exchange,
+void LinkFigures::add_exchange(const StepGraph& graph,
                                const Timeline& timeline,
-                               const Task& task,
                                std::size_t number,
                                const Fabric& fabric,
                                OnLinks& sums) const {
+  const Task& task = graph.tasks[number];
+  const Exchange& exchange = graph.exchanges[static_cast<std::size_t>(task.exchange)];
   const std::size_t links = ends_.size();
   sums.layer = task.layer;
   sums.kind = task.kind;
@@ -132,22 +132,30 @@ void LinkFigures::name_expert(const OnLinks& sums,
   result.ratio = hottest.ratio;
 }
 
+// Whose port the link is, or into which rank most of its bytes go.
+void LinkFigures::name_place(const OnLinks& sums,
+                             std::size_t link,
+                             BottleneckResult& result) const {
+  const int ranks = cluster_.fabric.ranks;
+  result.rank = port_rank(ends_[link], ranks);
+  if (result.rank >= 0) {
+    const bool in = direction_of(ends_[link], ranks) == Direction::in;
+    result.words = fmt::format("{} of rank {}", in ? "ingress" : "egress", result.rank);
+    return;
+  }
+  const auto into = sums.into.find(link);
+  if (into != sums.into.end()) result.rank = into->second.second;
+  result.words = result.rank < 0
+                     ? result.link
+                     : fmt::format("{} on the way into rank {}", result.link, result.rank);
+}
+
 // Rows come to the experts in dispatch and leave them in combine; the other way a rank's port
 // carries its own tokens.
 void LinkFigures::explain(const OnLinks& sums, std::size_t link, BottleneckResult& result) const {
   const Fabric& fabric = cluster_.fabric;
   const Direction direction = direction_of(ends_[link], fabric.ranks);
-  result.rank = port_rank(ends_[link], fabric.ranks);
-  if (result.rank >= 0) {
-    result.words = fmt::format("{} of rank {}", direction == Direction::in ? "ingress" : "egress",
-                               result.rank);
-  } else {
-    const auto into = sums.into.find(link);
-    if (into != sums.into.end()) result.rank = into->second.second;
-    result.words = result.rank < 0
-                       ? result.link
-                       : fmt::format("{} on the way into rank {}", result.link, result.rank);
-  }
+  name_place(sums, link, result);
   const bool to_experts = sums.kind == TaskKind::dispatch && direction != Direction::out;
   const bool from_experts = sums.kind == TaskKind::combine && direction == Direction::out;
   if (result.rank >= 0 && (to_experts || from_experts)) name_expert(sums, link, result);

@@ -36,14 +36,15 @@ class LinkFigures {
     std::size_t trace_layer = 0;
     std::vector<std::uint64_t> by_expert;  // token copies
   };
-  void add_exchange(const Exchange& exchange,
+  // Of task number `number`, an exchange.
+  void add_exchange(const StepGraph& graph,
                     const Timeline& timeline,
-                    const Task& task,
                     std::size_t number,
                     const Fabric& fabric,
                     OnLinks& sums) const;
   BottleneckResult bottleneck(const OnLinks& sums) const;
   void fill_use(PointResult& result) const;
+  void name_place(const OnLinks& sums, std::size_t link, BottleneckResult& result) const;
   LinkUse use_of(std::span<const std::size_t> links) const;
   void name_expert(const OnLinks& sums, std::size_t link, BottleneckResult& result) const;
   void explain(const OnLinks& sums, std::size_t link, BottleneckResult& result) const;
