@@ -83,9 +83,9 @@ std::string frames_svg(const FabricPicture& picture) {
 std::string titles_svg(const FabricPicture& picture) {
   std::string svg;
   for (const PictureFrame& frame : picture.frames)
-    svg +=
-        fmt::format("<text x=\"{}\" y=\"{}\" class=\"rim\">{}</text>\n",
-                    number(frame.x + frame.width / 2), number(frame.y - 5), escape_html(frame.title));
+    svg += fmt::format("<text x=\"{}\" y=\"{}\" class=\"rim\">{}</text>\n",
+                       number(frame.x + frame.width / 2), number(frame.y - 5),
+                       escape_html(frame.title));
   return svg;
 }
 
