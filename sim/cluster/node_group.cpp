@@ -55,7 +55,9 @@ std::vector<double> slow_by_rank(const std::vector<NodeGroup>& groups, int gpus_
   if (std::all_of(groups.begin(), groups.end(), same)) return {};
   std::vector<double> slow;
   for (const NodeGroup& group : groups)
-    slow.insert(slow.end(), static_cast<std::size_t>(group.nodes * gpus_per_node), group.slow);
+    slow.insert(slow.end(),
+                static_cast<std::size_t>(group.nodes) * static_cast<std::size_t>(gpus_per_node),
+                group.slow);
   return slow;
 }
 

@@ -85,8 +85,7 @@ Exchange make_collective(const Cluster& cluster,
                          const FabricPaths& paths,
                          const std::string& name,
                          const CollectiveShape& shape,
-                         bool keep_flows,
-                         bool keep_shares) {
+                         KeptParts kept) {
   if (shape.group_ranks < 1 || shape.ranks() % shape.group() != 0)
     throw std::logic_error("groups of a collective divide its ranks");
   const CollectivePart& part = Catalog<CollectivePart>::instance().at(name, "collective");
@@ -96,8 +95,8 @@ Exchange make_collective(const Cluster& cluster,
   inputs.timing = weakest_timing({part.timing, part.direction, in_one_node(shape)}, cluster,
                                  static_cast<int>(shape.ranks()));
   inputs.peers = shape.group_ranks - 1;
-  inputs.keep_flows = keep_flows;
-  inputs.keep_shares = keep_shares;
+  inputs.keep_flows = kept.flows;
+  inputs.keep_shares = kept.shares;
   return make_exchange(paths, static_cast<int>(shape.ranks()), inputs);
 }
 

@@ -32,14 +32,17 @@ struct CollectivePart {
   std::string timing, direction;
 };
 
+struct KeptParts {  // of an exchange, as ExchangeInputs has them
+  bool flows = false, shares = false;
+};
+
 // One collective of every group at the same time. std::logic_error when the groups do not divide
 // the ranks; InputError for an unknown name.
 Exchange make_collective(const Cluster& cluster,
                          const FabricPaths& paths,
                          const std::string& name,
                          const CollectiveShape& shape,
-                         bool keep_flows = false,
-                         bool keep_shares = false);
+                         KeptParts kept = {});
 
 // The allreduce NCCL takes: in the network where a group of more than two ranks lies in one NVLink
 // domain whose switches can add (NCCL user guide, NCCL_NVLS_ENABLE; in src/graph/tuning.cc NVLS is

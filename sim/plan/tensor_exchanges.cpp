@@ -20,8 +20,8 @@ TensorExchanges::TensorExchanges(const StepInputs& inputs,
                                     ? nccl_allreduce(inputs.cluster, paths, shape)
                                     : "reduce_scatter";
   const auto exchange = [&](const std::string& name) {
-    return make_collective(inputs.cluster, paths, name, shape, inputs.keep_flows,
-                           inputs.keep_shares);
+    return make_collective(inputs.cluster, paths, name, shape,
+                           {inputs.keep_flows, inputs.keep_shares});
   };
   reduce_ = exchange(reduction);
   gather_ = exchange("all_gather");

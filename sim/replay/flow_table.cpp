@@ -74,7 +74,8 @@ std::vector<char> never_full(const Walked& walked, const Fabric& fabric) {
   const std::vector<double> out = port_bandwidth(walked, fabric, false);
   std::vector<char> ample(fabric.links.size());
   for (std::size_t link = 0; link < ample.size(); ++link)
-    ample[link] = std::min(in[link], out[link]) <= fabric.links[link].bandwidth.value * kRounding;
+    ample[link] =
+        std::min(in[link], out[link]) <= fabric.links[link].bandwidth.value * kRounding ? 1 : 0;
   for (std::size_t flow = 0; flow < walked.flows.size(); ++flow) {
     const auto path = walked.path(flow);
     ample[index(path.front())] = ample[index(path.back())] = 0;
