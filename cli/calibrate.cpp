@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "analysis/report/text_table.h"
+#include "analysis/validation/validation_tables.h"
 #include "cli/commands.h"
 #include "sim/calibrate/calibration_file.h"
 #include "sim/calibrate/measurements.h"
@@ -17,8 +18,6 @@ struct CalibrateOptions {
   std::string records, out = "calibration.json";
   LogConditions given;
 };
-
-std::string percent(double ratio) { return fmt::format("{:+.1f} %", 100 * ratio); }
 
 std::string constant_text(const std::string& name, double value) {
   if (name.ends_with("efficiency")) return fmt::format("{:.3f}", value);
@@ -36,7 +35,7 @@ void print_fit(const Fit& fit) {
   fmt::print("{}\n", text_table({{"constant", 24, false}, {"before"}, {"fitted"}}, rows));
   rows.clear();
   for (const Residual& one : fit.residuals)
-    rows.push_back({one.name, percent(one.before), percent(one.after)});
+    rows.push_back({one.name, signed_percent(one.before), signed_percent(one.after)});
   fmt::print("{}\n", text_table({{"model - measured", 60, false}, {"before"}, {"fitted"}}, rows));
 }
 

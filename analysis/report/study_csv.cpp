@@ -4,16 +4,10 @@
 #include <algorithm>
 
 #include "analysis/analysis.h"
+#include "analysis/report/csv.h"
 
 namespace moesim {
 namespace {
-
-std::string quoted(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string cell = "\"";
-  for (const char c : text) cell += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return cell + "\"";
-}
 
 // The shortest text that reads back as the same number.
 std::string number(double value) { return fmt::format("{}", value); }
@@ -120,7 +114,7 @@ std::vector<std::string> row(const PointResult& point, const Columns& columns) {
 }
 
 void add_line(std::string& csv, const std::vector<std::string>& cells) {
-  for (std::size_t i = 0; i < cells.size(); ++i) csv += (i ? "," : "") + quoted(cells[i]);
+  for (std::size_t i = 0; i < cells.size(); ++i) csv += (i ? "," : "") + csv_cell(cells[i]);
   csv += "\r\n";
 }
 

@@ -1,22 +1,10 @@
 // The validation as a table for other programs.
 #include <fmt/format.h>
 
+#include "analysis/report/csv.h"
 #include "analysis/validation/validation_report.h"
 
 namespace moesim {
-namespace {
-
-std::string quoted(const std::string& text) {
-  std::string cell = "\"";
-  for (const char letter : text) {
-    if (letter == '"') cell += '"';
-    cell += letter;
-  }
-  return cell + "\"";
-}
-
-}  // namespace
-
 std::string validation_csv(const Validation& validation) {
   std::string text =
       "id,testbed,split,exchange,conditions,unit,predicted,measured,error,line_rate_error,"
@@ -25,11 +13,11 @@ std::string validation_csv(const Validation& validation) {
     const Prediction& prediction = one.prediction;
     text += fmt::format(
         "{},{},{},{},{},{},{:.6g},{:.6g},{:.4f},{:.4f},{:.4f},{:.6g},{:.6g},{},{}\n",
-        quoted(one.record.id), quoted(one.record.testbed), quoted(one.record.split),
-        quoted(prediction.what), quoted(prediction.conditions), prediction.unit, prediction.value,
-        one.record.typed->at("value").as_number(), one.error, one.line_rate_error,
+        csv_cell(one.record.id), csv_cell(one.record.testbed), csv_cell(one.record.split),
+        csv_cell(prediction.what), csv_cell(prediction.conditions), prediction.unit,
+        prediction.value, one.record.typed->at("value").as_number(), one.error, one.line_rate_error,
         one.uniform_error, prediction.predicted.count() * 1e6, prediction.measured.count() * 1e6,
-        quoted(to_text(prediction.basis)), quoted(one.record.source));
+        csv_cell(to_text(prediction.basis)), csv_cell(one.record.source));
   }
   return text;
 }

@@ -235,4 +235,20 @@ Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs
   return exchange;
 }
 
+std::vector<Exchange> make_stages(const FabricPaths& paths,
+                                  int ranks,
+                                  ExchangeInputs inputs,
+                                  std::vector<ExchangeTraffic> stages) {
+  std::vector<Exchange> exchanges;
+  exchanges.reserve(stages.size());
+  for (ExchangeTraffic& traffic : stages) {
+    inputs.traffic = std::move(traffic);
+    exchanges.push_back(make_exchange(paths, ranks, inputs));
+    inputs.timing.protocol.fixed = Seconds(0);
+    if (inputs.timing.second) inputs.timing.second->fixed = Seconds(0);
+    inputs.experts = 0;
+  }
+  return exchanges;
+}
+
 }  // namespace moesim

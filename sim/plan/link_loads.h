@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "sim/plan/fabric_paths.h"
 #include "sim/plan/step_graph.h"
@@ -25,6 +26,13 @@ struct ExchangeInputs {
 // (transposed: destination by destination, sources ascending).
 // Of timing.second and timing.protocol the one that ends sooner on its slowest rank.
 Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs& inputs);
+
+// The stages of one exchange, in order: each waits for the one before, and only the first pays for
+// launch, synchronisation and experts. inputs.traffic is not read.
+std::vector<Exchange> make_stages(const FabricPaths& paths,
+                                  int ranks,
+                                  ExchangeInputs inputs,
+                                  std::vector<ExchangeTraffic> stages);
 
 // From when all its sources have begun to the exchange's end at one rank, and at the last rank,
 // when nothing else loads the links.

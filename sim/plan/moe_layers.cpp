@@ -58,23 +58,15 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
   return exchanges;
 }
 
-// The stages of one direction in one layer. Only the first pays for launch and synchronisation of
-// the algorithm; every stage waits for the one before.
+// The stages of one direction in one layer.
 std::vector<Exchange> exchanges_of(const FabricPaths& paths,
                                    const Direction& direction,
                                    bool keep_flows,
                                    const std::shared_ptr<const RoutedCopies>& routed) {
-  std::vector<Exchange> stages;
   ExchangeInputs inputs = direction.inputs;
   inputs.keep_flows = inputs.keep_flows && keep_flows;
-  for (ExchangeTraffic& traffic : (*direction.traffic)(direction.shape, routed)) {
-    inputs.traffic = std::move(traffic);
-    stages.push_back(make_exchange(paths, routed->ranks, inputs));
-    inputs.timing.protocol.fixed = Seconds(0);
-    if (inputs.timing.second) inputs.timing.second->fixed = Seconds(0);
-    inputs.experts = 0;
-  }
-  return stages;
+  return make_stages(paths, routed->ranks, std::move(inputs),
+                     (*direction.traffic)(direction.shape, routed));
 }
 
 // Loads by logical expert and by rank, and the time of each rank's experts.

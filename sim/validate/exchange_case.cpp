@@ -66,23 +66,16 @@ ExchangeProbe::ExchangeProbe(ExchangeCase described, ExchangeDirection direction
   }
 }
 
-Exchange ExchangeProbe::stage(const std::vector<ExchangeTraffic>& stages,
-                              std::size_t index,
-                              const ExchangeTiming& timing) const {
+std::vector<Exchange> ExchangeProbe::exchanges(const std::vector<ExchangeTraffic>& stages,
+                                               const ExchangeTiming& timing) const {
   ExchangeInputs inputs;
   inputs.algorithm = case_.algorithm;
-  inputs.traffic = stages[index];
   inputs.timing = timing;
+  inputs.experts = case_.shape.physical_experts;
   inputs.peers = case_.shape.ranks - 1;
   inputs.sm_speed = sm_speed_;
   inputs.memory_bandwidth = case_.cluster.accelerator.memory_bandwidth;
-  if (index == 0) {
-    inputs.experts = case_.shape.physical_experts;
-  } else {
-    inputs.timing.protocol.fixed = Seconds(0);
-    if (inputs.timing.second) inputs.timing.second->fixed = Seconds(0);
-  }
-  return make_exchange(paths_, case_.routing.ranks, inputs);
+  return make_stages(paths_, case_.routing.ranks, inputs, stages);
 }
 
 // Every stage waits for the one before on all ranks.
@@ -90,8 +83,7 @@ std::vector<Seconds> ExchangeProbe::by_rank(const std::vector<ExchangeTraffic>& 
                                             const ExchangeTiming& timing) const {
   std::vector<Seconds> times(static_cast<std::size_t>(case_.routing.ranks));
   Seconds before{};
-  for (std::size_t index = 0; index < stages.size(); ++index) {
-    const Exchange exchange = stage(stages, index, timing);
+  for (const Exchange& exchange : exchanges(stages, timing)) {
     for (std::size_t rank = 0; rank < times.size(); ++rank)
       times[rank] = before + exchange_time(exchange, rank);
     before = *std::max_element(times.begin(), times.end());
@@ -122,8 +114,7 @@ Seconds ExchangeProbe::at_line_rate() const {
   std::vector<Seconds> bounds;
   for (const auto& stages : traffic_) {
     Seconds sum{};
-    for (std::size_t index = 0; index < stages.size(); ++index)
-      sum += stage(stages, index, timing_).port_bound;
+    for (const Exchange& exchange : exchanges(stages, timing_)) sum += exchange.port_bound;
     bounds.push_back(sum);
   }
   return mean(bounds);

@@ -52,9 +52,8 @@ class ExchangeProbe {
   Seconds uniform() const;       // token copies spread evenly over all ranks
 
  private:
-  Exchange stage(const std::vector<ExchangeTraffic>& stages,
-                 std::size_t index,
-                 const ExchangeTiming& timing) const;
+  std::vector<Exchange> exchanges(const std::vector<ExchangeTraffic>& stages,
+                                  const ExchangeTiming& timing) const;
   std::vector<Seconds> by_rank(const std::vector<ExchangeTraffic>& stages,
                                const ExchangeTiming& timing) const;
 

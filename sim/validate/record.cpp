@@ -3,13 +3,10 @@
 
 #include <set>
 
+#include "sim/validate/typed_reader.h"
+
 namespace moesim {
 namespace {
-
-std::string text_of(const JsonNode& object, const char* key) {
-  const auto found = object.find(key);
-  return found ? found->as_string() : "";
-}
 
 std::string source_text(const JsonNode& record) {
   const JsonNode source = record.at("source");
