@@ -37,7 +37,7 @@ most_anonymous_memory() {  # of the command given: kB, sampled every 2 ms
 whole_process() {  # $1: what, the rest: command; prints one row
   local what="$1" times memory
   shift
-  hyperfine -N --warmup 2 --runs 10 --style none --export-csv "$out/times.csv" "$*" >/dev/null
+  hyperfine -N --warmup 1 --runs "${runs:-10}" --style none --export-csv "$out/times.csv" "$*" >/dev/null
   times="$(tail -n 1 "$out/times.csv" | awk -F, '{ printf "%.3f s (%.3f to %.3f)", $4, $7, $8 }')"
   memory="$(most_anonymous_memory "$@")"
   printf '| %s | %s | %s MB |\n' "$what" "$times" "$((memory / 1000))"
@@ -48,6 +48,14 @@ printf '| whole process | median (least to most) | RssAnon |\n|---|---|---|\n'
 worker=("$build"/moesim worker "$out/decode_320.json" --trace "$MOESIM_BENCH_TRACE" --out "$out/point.json")
 whole_process "one decode step, 61 layers, 320 ranks, \`bound\`" "${worker[@]}"
 whole_process "the same with EPLB" "${worker[@]}" --set plan.placement=eplb
+whole_process "the same with \`links\`" "${worker[@]}" --set fidelity=links
+whole_process "the same with \`deepep_normal\`" "${worker[@]}" --set plan.all_to_all=deepep_normal
+more_ranks() { printf '%s\n' --set cluster.nodes=$(($1 / 8)) --set plan.expert_parallel="$1" --set plan.redundant_experts=$(($1 - 256)) \
+  --set workload.requests_per_rank=64 --set plan.max_tokens_per_rank=64; }
+mapfile -t at_1024 < <(more_ranks 1024)
+mapfile -t at_4096 < <(more_ranks 4096)
+whole_process "1024 ranks, 64 tokens a rank" "${worker[@]}" "${at_1024[@]}"
+runs=3 whole_process "4096 ranks, 64 tokens a rank" "${worker[@]}" "${at_4096[@]}"
 printf '\n'
 for program in "${programs[@]}"; do
   if [[ $program == bench_make_trace ]]; then continue; fi

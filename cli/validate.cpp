@@ -12,7 +12,7 @@ namespace moesim {
 namespace {
 
 struct ValidateOptions {
-  std::string records, calibration, out;
+  std::string records, calibration, out, split;
   bool each = false;
 };
 
@@ -24,12 +24,24 @@ void write_all(const Validation& validation, const std::string& folder) {
   fmt::print("wrote {0}/validation.md, {0}/validation.svg and {0}/validation.csv\n", folder);
 }
 
+void keep_split(const std::string& split, Validation& validation) {
+  const auto other = [&](const auto& one) { return one.record.split != split; };
+  std::erase_if(validation.records, other);
+  std::erase_if(validation.unmapped, other);
+  if (validation.records.empty())
+    throw InputError(validation.records_file + ": no record of split \"" + split +
+                     "\" can be simulated");
+}
+
 void add_validate(CLI::App& command) {
   const auto options = std::make_shared<ValidateOptions>();
   command.add_option("--records", options->records,
                      "record file (JSON; docs/records.md); default: the published ones");
   command.add_option("--calibration", options->calibration,
                      "constants that come first, a file of moesim calibrate");
+  command.add_option(
+      "--split", options->split,
+      "only records of this split: \"calibrate\" are those constants may be fitted on");
   command.add_option("--out", options->out,
                      "also write validation.md, .svg and .csv to this folder");
   command.add_flag("--each", options->each, "list every record");
@@ -38,7 +50,8 @@ void add_validate(CLI::App& command) {
     const std::string records = options->records.empty()
                                     ? data_path("topologies/calibration/records/published.json")
                                     : options->records;
-    const Validation validation = validate_records(records, options->calibration);
+    Validation validation = validate_records(records, options->calibration);
+    if (!options->split.empty()) keep_split(options->split, validation);
     fmt::print("{}", validation_text(validation, options->each));
     if (!options->out.empty()) write_all(validation, options->out);
   });

@@ -44,6 +44,13 @@ TEST_CASE("validate prints errors by exchange and test bed and writes its page")
     CHECK(std::filesystem::file_size(folder / ("v/" + std::string(file))) > 1000);
 }
 
+TEST_CASE("validate keeps to one split where it is asked to") {
+  const Outcome outcome = run_program("validate --split calibrate");
+  check_says(outcome, 0, {"140 records simulated", "deepep_v2 combine"});
+  CHECK(outcome.output.find("reference ") == std::string::npos);
+  check_says(run_program("validate --split calibrat"), 2, {"no record of split \"calibrat\""});
+}
+
 TEST_CASE("A record file that is wrong is answered with its place") {
   const TemporaryFolder folder;
   write_file(folder / "r.json", R"({"measurements": [{"id": "a"}]})");
