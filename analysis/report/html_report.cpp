@@ -5,9 +5,12 @@
 #include <algorithm>
 
 #include "analysis/analysis.h"
+#include "analysis/compare/bake_off.h"
 #include "analysis/compare/comparison.h"
 #include "analysis/metrics/metric_text.h"
+#include "analysis/report/bake_off_text.h"
 #include "analysis/report/page.h"
+#include "analysis/report/rebalance_table.h"
 #include "sim/core/units.h"
 
 namespace moesim {
@@ -138,6 +141,33 @@ std::vector<PageSection> chart_sections(const StudyResult& study) {
   return sections;
 }
 
+PageSection bake_off_section(const StudyResult& study) {
+  PageSection section;
+  section.title = "The plans over time";
+  section.caption = fmt::format(
+      "Placements saw the rows before the first of {} windows; means over the windows unless the "
+      "head says otherwise. Moved: bytes of experts that a rank does not hold yet, from {}.",
+      study.points[duels(study)[0].better].windows.size(), study.points.front().label);
+  const BakeOffTable table = bake_off_table(study, {});
+  section.html = "<div class=\"scroll\"><table class=\"facts\">\n<tr>";
+  for (const std::string& head : table.heads) section.html += "<th>" + escape_html(head) + "</th>";
+  for (const auto& row : table.rows) {
+    section.html += "</tr>\n<tr>";
+    for (const std::string& cell : row) section.html += "<td>" + escape_html(cell) + "</td>";
+  }
+  section.html += "</tr>\n</table></div>\n" + list_html(bake_off_lines(study));
+  return section;
+}
+
+PageSection rebalance_section(const std::vector<std::string>& lines) {
+  PageSection section;
+  section.title = "Rebalancing";
+  section.caption = "Means over the rebalances of each plan; a rebalance pays back when its cost is "
+                    "what the steps after it have saved.";
+  section.html = list_html(lines);
+  return section;
+}
+
 PageSection checks_section(const StudyResult& study) {
   PageSection section;
   section.title = "Checks and fidelity";
@@ -200,7 +230,11 @@ std::string html_report(const StudyResult& study) {
   notes.title = "What to keep in mind";
   notes.html = list_html(distinct_notes(study));
 
-  std::vector<PageSection> sections{answer, plans};
+  std::vector<PageSection> sections{answer};
+  if (!duels(study).empty()) sections.push_back(bake_off_section(study));
+  sections.push_back(plans);
+  if (const auto lines = rebalance_lines(study); !lines.empty())
+    sections.push_back(rebalance_section(lines));
   if (!distinct_notes(study).empty()) sections.push_back(notes);
   for (const PageSection& section : chart_sections(study)) sections.push_back(section);
   sections.push_back(checks_section(study));

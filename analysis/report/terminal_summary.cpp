@@ -7,6 +7,7 @@
 #include "analysis/compare/comparison.h"
 #include "analysis/metrics/metric_text.h"
 #include "analysis/report/fault_table.h"
+#include "analysis/report/rebalance_table.h"
 #include "analysis/report/text_table.h"
 #include "sim/core/units.h"
 
@@ -94,7 +95,7 @@ std::string terminal_summary(const StudyResult& study, bool colour) {
   std::string text;
   for (const std::string& line : wrapped(study.name, kWidth)) text += ink.bold(line) + "\n";
   text += paragraph(setting_text(study), "", "") + "\n";
-  text += plan_table(study) + "\n" + fault_table(study);
+  text += plan_table(study) + "\n" + fault_table(study) + rebalance_table(study);
   text += comparison_lines(study, ink);
   text += network_lines(study);
   text += paragraph(weakest_basis_text(study), "", "");

@@ -138,9 +138,11 @@ struct TimingQuery {
   std::string accelerator;
   bool cpu_proxy = false;        // a host thread posts what crosses nodes, not the GPU itself
   std::string calibration = {};  // a file whose constants come first; empty = the project's alone
+  bool with_prepare = true;      // as steps pay it; benchmarks time a dispatch without
 };
 
-// With direction "dispatch" also what the algorithm's entry "prepare" adds, where it has one. From
+// With direction "dispatch" and with_prepare also what the algorithm's entry "prepare" adds, where
+// it has one: counting who gets how much, telling them, and the host's wait for the answer. From
 // query.calibration where it has the entry, else from topologies/calibration/all_to_all.json.
 // On an accelerator they were not measured on they are `transferred`. InputError where neither file
 // has such an entry.

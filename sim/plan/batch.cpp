@@ -167,6 +167,12 @@ std::vector<Batch> prefill_batches(const WorkloadSpec& workload,
   return batches;
 }
 
+void check_share(double planning_share) {
+  if (!(planning_share >= 0 && planning_share <= 1))
+    throw InputError({"", 0, 0, "workload.planning_share"},
+                     "is " + std::to_string(planning_share) + ", allowed: 0 to 1");
+}
+
 }  // namespace
 
 std::size_t Batch::tokens() const {
@@ -176,9 +182,7 @@ std::size_t Batch::tokens() const {
 }
 
 TraceSplit split_trace(const RoutingTrace& trace, double planning_share) {
-  if (!(planning_share >= 0 && planning_share <= 1))
-    throw InputError({"", 0, 0, "workload.planning_share"},
-                     "is " + std::to_string(planning_share) + ", allowed: 0 to 1");
+  check_share(planning_share);
   const std::vector<std::uint32_t> rows = all_rows(trace.tokens());
   if (planning_share == 0) return {rows, rows};
   const RequestRows groups = rows_by_request(trace.request, rows);
@@ -198,6 +202,29 @@ TraceSplit split_trace(const RoutingTrace& trace, double planning_share) {
   std::sort(split.planning.begin(), split.planning.end());
   std::sort(split.replay.begin(), split.replay.end());
   return split;
+}
+
+TraceSplit split_trace_in_time(const RoutingTrace& trace, double planning_share) {
+  check_share(planning_share);
+  const std::vector<std::uint32_t> rows = all_rows(trace.tokens());
+  if (planning_share == 0) return {rows, rows};
+  const auto cut =
+      rows.begin() + static_cast<std::ptrdiff_t>(planning_share * static_cast<double>(rows.size()));
+  return {{rows.begin(), cut}, {cut, rows.end()}};
+}
+
+std::vector<std::vector<std::uint32_t>> cut_windows(const std::vector<std::uint32_t>& rows,
+                                                    int windows) {
+  const auto count = static_cast<std::size_t>(windows);
+  if (rows.size() < count)
+    throw InputError({"", 0, 0, "workload.windows"},
+                     "is " + std::to_string(windows) + ", but only " + std::to_string(rows.size()) +
+                         " rows of the trace are left to judge by");
+  std::vector<std::vector<std::uint32_t>> parts;
+  for (std::size_t i = 0; i < count; ++i)
+    parts.emplace_back(rows.begin() + static_cast<std::ptrdiff_t>(rows.size() * i / count),
+                       rows.begin() + static_cast<std::ptrdiff_t>(rows.size() * (i + 1) / count));
+  return parts;
 }
 
 std::vector<Batch> make_batches(const WorkloadSpec& workload,

@@ -34,6 +34,8 @@ struct WorkloadSpec {
   int steps = 1;
   double planning_share = 0.5;  // leading share of every request's rows that only placement may
                                 // see; 0 = all rows serve both
+  int windows = 0;  // > 0: planning_share is the trace's own first rows, in its order, and the rest
+                    // is judged in so many parts, `steps` steps each
 };
 
 // Trace rows by use: those a placement is planned on, and those that are replayed.
@@ -41,6 +43,12 @@ struct TraceSplit {
   std::vector<std::uint32_t> planning, replay;  // ascending row numbers
 };
 TraceSplit split_trace(const RoutingTrace& trace, double planning_share);
+// The trace's first rows against all later ones, so that what changes over time shows.
+TraceSplit split_trace_in_time(const RoutingTrace& trace, double planning_share);
+
+// Parts of equal size, in order, or one row larger. InputError when there are fewer rows.
+std::vector<std::vector<std::uint32_t>> cut_windows(const std::vector<std::uint32_t>& rows,
+                                                    int windows);
 
 // `steps` batches for `dp_ranks` ranks. Decode: each simulated request follows one traced request,
 // a row a step; prefill: contiguous rows of traced requests. Traced requests are dealt to ranks by

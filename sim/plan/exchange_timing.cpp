@@ -102,7 +102,7 @@ ExchangeTiming exchange_timing(const TimingQuery& query) {
   }
   if (!node) project.fail("no timing constants for " + query.algorithm + " across nodes");
   ExchangeTiming timing = read_timing(*node, query.accelerator);
-  if (query.direction == "dispatch") add_prepare(query, project, timing);
+  if (query.direction == "dispatch" && query.with_prepare) add_prepare(query, project, timing);
   return timing;
 }
 

@@ -11,62 +11,77 @@
 namespace moesim {
 
 // Paths of queue pair 0: one static path for each (source, destination), so a fabric that spreads
-// the queue pairs of one pair over spines is seen with one of them. A path is the source's port it
-// leaves by, a middle, and the destination's port it comes in by; pairs with the same middle and
-// the same choice of ports share one Middle, so a pair takes 4 bytes. Throws std::logic_error when
-// a route of the fabric has no link.
+// the queue pairs of one pair over spines is seen with one of them. A path is cut in two halves,
+// the one that leaves its source and the one that comes in to its destination. A rank has few
+// different halves, however many paths it ends, so a pair takes 4 bytes and most sums over paths
+// are sums over halves. Throws std::logic_error when a route of the fabric has no link, or a rank
+// more than 65,536 halves of one kind.
 class FabricPaths {
  public:
   explicit FabricPaths(const Fabric& fabric);
 
-  static constexpr std::uint16_t kNoPort = 0xFFFF;
-  struct Middle {
-    std::uint32_t first = 0, last = 0;          // middle_links()[first, last)
-    std::uint16_t out = kNoPort, in = kNoPort;  // which ports: out_port(source, out), if any
-    double latency = 0;                         // s, of its own links
+  static constexpr LinkId kNoLink{-1};
+  // The rank's own link and the links between it and the middle of the path. A path of one link is
+  // all its first half.
+  struct Half {
+    LinkId port = kNoLink;
+    std::uint32_t run = 0;  // links_of(run)
+    double latency = 0;     // s, of all its links
+  };
+  struct Path {
+    std::uint16_t leaving = 0, entering = 0;  // halves: numbers within those of the two ranks
   };
 
   std::size_t ranks() const { return ranks_; }
-  // By destination; an index into middles(), meaningless for the source itself.
-  std::span<const std::uint32_t> middles_from(std::size_t source) const {
-    return {middle_of_.data() + source * ranks_, ranks_};
+  // By destination, meaningless for the source itself.
+  std::span<const Path> paths_from(std::size_t source) const {
+    return {paths_.data() + source * ranks_, ranks_};
   }
-  std::span<const Middle> middles() const { return middles_; }
-  std::span<const LinkId> links_of(const Middle& middle) const {
-    return {links_.data() + middle.first, links_.data() + middle.last};
+  // Halves of all ranks, one rank's after the other's.
+  struct Halves {
+    std::vector<Half> all;
+    std::vector<std::uint32_t> first;  // by rank, and the end
+  };
+  const Halves& leaving() const { return leaving_; }
+  const Halves& entering() const { return entering_; }
+  std::size_t runs() const { return run_first_.size() - 1; }
+  std::span<const LinkId> links_of(std::size_t run) const {
+    return {links_.data() + run_first_[run], links_.data() + run_first_[run + 1]};
   }
-  LinkId out_port(std::size_t rank, std::uint16_t port) const { return out_.of[rank][port]; }
-  LinkId in_port(std::size_t rank, std::uint16_t port) const { return in_.of[rank][port]; }
+
+  // Calls visit(link) along the path until it returns false; whether it never did.
+  template <class Visit>
+  bool follow(std::size_t source, std::size_t destination, const Visit& visit) const;
 
   std::span<const double> bandwidth() const { return bandwidth_; }  // B/s, by link
-  std::span<const double> link_latency() const { return link_latency_; }
   // Whether the link is of a scale-up domain (tier nvlink); the others make up the scale-out.
   bool scale_up(LinkId link) const { return scale_up_[index(link)] != 0; }
   std::span<const LinkId> ports() const { return ports_; }  // links that paths begin or end with
   BytesPerSecond bisection() const { return bisection_; }
 
  private:
-  struct Ports {                          // the links that leave (or enter) each rank
-    std::vector<std::vector<LinkId>> of;  // [rank]
-    std::vector<std::uint16_t> number;    // by link: its place there; kNoPort for other links
-    std::uint16_t number_of(std::size_t rank, LinkId link);
-  };
-  class MiddleTable;
-  void intern_paths(const Fabric& fabric);
-  std::uint32_t middle_of(MiddleTable& table,
-                          std::uint16_t out,
-                          std::uint16_t in,
-                          std::span<const LinkId> links);
-  void add_middle(std::uint16_t out, std::uint16_t in, std::span<const LinkId> links);
+  class Builder;
 
   std::size_t ranks_;
-  std::vector<std::uint32_t> middle_of_;  // by pair
-  std::vector<Middle> middles_;
+  std::vector<Path> paths_;  // [source][destination]
+  Halves leaving_, entering_;
+  std::vector<std::uint32_t> run_first_;  // by run, and the end
   std::vector<LinkId> links_, ports_;
-  Ports out_, in_;
-  std::vector<double> bandwidth_, link_latency_;
+  std::vector<double> bandwidth_;
   std::vector<char> scale_up_;
   BytesPerSecond bisection_;
 };
+
+template <class Visit>
+bool FabricPaths::follow(std::size_t source, std::size_t destination, const Visit& visit) const {
+  const Path path = paths_from(source)[destination];
+  const Half& leaves = leaving_.all[leaving_.first[source] + path.leaving];
+  const Half& enters = entering_.all[entering_.first[destination] + path.entering];
+  if (leaves.port != kNoLink && !visit(leaves.port)) return false;
+  for (const std::uint32_t run : {leaves.run, enters.run})
+    for (const LinkId link : links_of(run))
+      if (!visit(link)) return false;
+  return enters.port == kNoLink || visit(enters.port);
+}
 
 }  // namespace moesim

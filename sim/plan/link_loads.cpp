@@ -1,52 +1,17 @@
-// Two passes over the pairs of ranks that exchange anything: load the links, then look for each
-// rank's busiest one.
+// Rows on half paths become bytes on links, and these the times of each rank.
 #include "sim/plan/link_loads.h"
 
 #include <algorithm>
 #include <array>
 #include <utility>
 
+#include "sim/plan/busiest_links.h"
+#include "sim/plan/leg_loads.h"
 #include "sim/plan/leg_pairs.h"
 #include "sim/plan/link_shares.h"
 
 namespace moesim {
 namespace {
-
-constexpr LinkId kNoLink{-1};
-
-struct LegCounts {  // in rows
-  std::vector<std::uint64_t> sent, received, on_link, on_middle;
-  std::uint64_t forward = 0, backward = 0;  // across the halves of the fabric's ranks
-};
-
-LegCounts count_leg(const FabricPaths& paths, const Leg& leg) {
-  const std::size_t half = paths.ranks() / 2;
-  LegCounts counts;
-  counts.sent.resize(paths.ranks());
-  counts.received.resize(paths.ranks());
-  counts.on_link.resize(paths.bandwidth().size());
-  counts.on_middle.resize(paths.middles().size());
-  for_each_pair(
-      paths, leg,
-      [&](std::size_t source, std::size_t destination, std::uint32_t rows, std::uint32_t id) {
-        counts.sent[source] += rows;
-        counts.received[destination] += rows;
-        if (source < half && destination >= half) counts.forward += rows;
-        if (source >= half && destination < half) counts.backward += rows;
-        counts.on_middle[id] += rows;
-        const FabricPaths::Middle& middle = paths.middles()[id];
-        if (middle.out != FabricPaths::kNoPort)
-          counts.on_link[index(paths.out_port(source, middle.out))] += rows;
-        if (middle.in != FabricPaths::kNoPort)
-          counts.on_link[index(paths.in_port(destination, middle.in))] += rows;
-      });
-  for (std::size_t id = 0; id < counts.on_middle.size(); ++id) {
-    if (counts.on_middle[id] == 0) continue;
-    for (const LinkId link : paths.links_of(paths.middles()[id]))
-      counts.on_link[index(link)] += counts.on_middle[id];
-  }
-  return counts;
-}
 
 // What the legs of an exchange add up to, beside what stands in the Exchange.
 struct Counted {
@@ -56,14 +21,16 @@ struct Counted {
 
 // Adds one leg's bytes to links and ranks, and its messages.
 void add_leg(const FabricPaths& paths,
-             const Leg& leg,
+             const LegLoads& loads,
              const ExchangeInputs& inputs,
              Counted& counted,
              Exchange& exchange) {
-  const LegCounts counts = count_leg(paths, leg);
+  const Leg& leg = loads.leg;
+  const auto sent_rows = rows_by_rank(paths.leaving(), loads.on_leaving);
+  const auto received_rows = rows_by_rank(paths.entering(), loads.on_entering);
   for (std::size_t rank = 0; rank < exchange.sent.size(); ++rank) {
-    const auto sent = static_cast<double>(counts.sent[rank]);
-    const auto received = static_cast<double>(counts.received[rank]);
+    const auto sent = static_cast<double>(sent_rows[rank]);
+    const auto received = static_cast<double>(received_rows[rank]);
     const double kept = leg.rows->at(rank, rank);
     exchange.sent[rank] += Bytes(sent * leg.row_bytes);
     exchange.received[rank] += Bytes(received * leg.row_bytes);
@@ -73,71 +40,18 @@ void add_leg(const FabricPaths& paths,
     counted.by_sms[rank] +=
         (Bytes(leg.row_bytes) + inputs.timing.sm_row_overhead) * (std::max(sent, received) + kept);
   }
-  for (std::size_t link = 0; link < counts.on_link.size(); ++link)
-    exchange.link_bytes[link] += Bytes(static_cast<double>(counts.on_link[link]) * leg.row_bytes);
-  counted.across[0] += static_cast<double>(counts.forward) * leg.row_bytes;
-  counted.across[1] += static_cast<double>(counts.backward) * leg.row_bytes;
+  const auto on_link = rows_by_link(paths, loads);
+  for (std::size_t link = 0; link < on_link.size(); ++link)
+    exchange.link_bytes[link] += Bytes(static_cast<double>(on_link[link]) * leg.row_bytes);
+  counted.across[0] += static_cast<double>(loads.forward) * leg.row_bytes;
+  counted.across[1] += static_cast<double>(loads.backward) * leg.row_bytes;
 }
 
-// A link on the way, and how long it is busy.
-struct Busy {
-  double time = 0;  // s
-  LinkId link = kNoLink;
-  void meet(double other_time, LinkId other) {
-    if (other_time <= time) return;
-    time = other_time;
-    link = other;
-  }
-};
-
-// transfer, busiest and latency by receiving rank.
-class BusiestLinks {
- public:
-  BusiestLinks(const FabricPaths& paths, const Exchange& exchange)
-      : paths_(paths), busy_(exchange.link_bytes.size()), of_middle_(paths.middles().size()) {
-    for (std::size_t link = 0; link < busy_.size(); ++link) {
-      const double efficiency = paths.scale_up(id_of<LinkId>(link)) ? exchange.nvlink_efficiency
-                                                                    : exchange.nic_efficiency;
-      busy_[link] = exchange.link_bytes[link].value / (paths.bandwidth()[link] * efficiency);
-    }
-    for (std::size_t id = 0; id < of_middle_.size(); ++id)
-      for (const LinkId link : paths.links_of(paths.middles()[id]))
-        of_middle_[id].meet(busy_[index(link)], link);
-  }
-
-  void add(const Leg& leg, Exchange& exchange) const {
-    for_each_pair(
-        paths_, leg,
-        [&](std::size_t source, std::size_t destination, std::uint32_t, std::uint32_t id) {
-          const FabricPaths::Middle& middle = paths_.middles()[id];
-          Busy busiest{exchange.transfer[destination].count(), exchange.busiest[destination]};
-          double latency = middle.latency;
-          const auto pass = [&](LinkId port) {
-            busiest.meet(busy_[index(port)], port);
-            latency += paths_.link_latency()[index(port)];
-          };
-          if (middle.out != FabricPaths::kNoPort) pass(paths_.out_port(source, middle.out));
-          busiest.meet(of_middle_[id].time, of_middle_[id].link);
-          if (middle.in != FabricPaths::kNoPort) pass(paths_.in_port(destination, middle.in));
-          exchange.transfer[destination] = Seconds(busiest.time);
-          exchange.busiest[destination] = busiest.link;
-          exchange.latency[destination] = std::max(exchange.latency[destination], Seconds(latency));
-        });
-  }
-
- private:
-  const FabricPaths& paths_;
-  std::vector<double> busy_;     // s, by link
-  std::vector<Busy> of_middle_;  // by middle
-};
-
-void keep_flows(const FabricPaths& paths, const Leg& leg, Exchange& exchange) {
-  for_each_pair(
-      paths, leg,
-      [&](std::size_t source, std::size_t destination, std::uint32_t rows, std::uint32_t) {
-        exchange.flows.push_back(
-            {id_of<Rank>(source), id_of<Rank>(destination), Bytes(rows * leg.row_bytes)});
-      });
+void keep_flows(const Leg& leg, Exchange& exchange) {
+  for_each_pair(leg, [&](std::size_t source, std::size_t destination, std::uint32_t rows) {
+    exchange.flows.push_back(
+        {id_of<Rank>(source), id_of<Rank>(destination), Bytes(rows * leg.row_bytes)});
+  });
 }
 
 Exchange empty_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs& inputs) {
@@ -158,18 +72,19 @@ Exchange empty_exchange(const FabricPaths& paths, int ranks, const ExchangeInput
   return exchange;
 }
 
-// What a protocol decides: fixed, efficiencies, transfer, busiest (and latency, which it does not).
+// What a protocol decides: fixed, efficiencies, transfer and busiest.
 void follow_protocol(const ExchangeTiming::Protocol& protocol,
                      const FabricPaths& paths,
                      const ExchangeInputs& inputs,
+                     const std::vector<LegLoads>& legs,
                      Exchange& exchange) {
   exchange.fixed = protocol.fixed + inputs.timing.per_expert * inputs.experts;
   exchange.nvlink_efficiency = protocol.nvlink_efficiency;
   exchange.nic_efficiency = protocol.nic_efficiency;
   exchange.transfer.assign(exchange.sent.size(), Seconds(0));
-  exchange.busiest.assign(exchange.sent.size(), kNoLink);
+  exchange.busiest.assign(exchange.sent.size(), FabricPaths::kNoLink);
   const BusiestLinks busiest(paths, exchange);
-  for (const Leg& leg : inputs.traffic.legs) busiest.add(leg, exchange);
+  for (const LegLoads& loads : legs) busiest.add(loads, exchange);
 }
 
 // How often the SMs handle a rank's own tokens: once in, once out. With 2 the B200's table of
@@ -214,12 +129,16 @@ Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs
   Exchange exchange = empty_exchange(paths, ranks, inputs);
   Counted counted;
   counted.by_sms.resize(exchange.sent.size());
-  for (const Leg& leg : inputs.traffic.legs) add_leg(paths, leg, inputs, counted, exchange);
+  std::vector<LegLoads> legs;
+  for (const Leg& leg : legs_by_source(inputs.traffic.legs)) {
+    legs.push_back(load_paths(paths, leg, exchange.latency));
+    add_leg(paths, legs.back(), inputs, counted, exchange);
+  }
   time_own_work(inputs, counted, exchange);
-  follow_protocol(inputs.timing.protocol, paths, inputs, exchange);
+  follow_protocol(inputs.timing.protocol, paths, inputs, legs, exchange);
   if (inputs.timing.second) {
     Exchange other = exchange;
-    follow_protocol(*inputs.timing.second, paths, inputs, other);
+    follow_protocol(*inputs.timing.second, paths, inputs, legs, other);
     if (exchange_time(other) < exchange_time(exchange)) exchange = std::move(other);
   }
   for (const LinkId port : paths.ports())
@@ -230,8 +149,8 @@ Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs
     exchange.bisection_bound =
         Bytes(std::max(counted.across[0], counted.across[1])) / paths.bisection();
   if (inputs.keep_flows)
-    for (const Leg& leg : inputs.traffic.legs) keep_flows(paths, leg, exchange);
-  if (inputs.keep_shares) keep_shares(paths, inputs.traffic.legs, exchange);
+    for (const LegLoads& loads : legs) keep_flows(loads.leg, exchange);
+  if (inputs.keep_shares) keep_shares(paths, legs, exchange);
   return exchange;
 }
 

@@ -22,8 +22,7 @@ struct ExchangeInputs {
 };
 
 // Ranks of every leg <= paths.ranks(): the ranks of the pool are the fabric's first. Rows that stay
-// on a rank cross no link. flows come leg after leg, source by source, destinations ascending
-// (transposed: destination by destination, sources ascending).
+// on a rank cross no link. flows come leg after leg, source by source, destinations ascending.
 // Of timing.second and timing.protocol the one that ends sooner on its slowest rank.
 Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs& inputs);
 

@@ -21,21 +21,16 @@ void add_shares(const FabricPaths& paths, const Leg& leg, Exchange& exchange) {
     }
     loaded.clear();
   };
-  const auto put = [&](LinkId link, std::uint32_t rows) {
-    if (rows_on[index(link)] == 0) loaded.push_back(link);
-    rows_on[index(link)] += rows;
-  };
-  for_each_pair(
-      paths, leg,
-      [&](std::size_t source, std::size_t destination, std::uint32_t rows, std::uint32_t id) {
-        const int now = static_cast<int>(source / of_group);
-        if (now != group) flush();
-        group = now;
-        const FabricPaths::Middle& middle = paths.middles()[id];
-        if (middle.out != FabricPaths::kNoPort) put(paths.out_port(source, middle.out), rows);
-        for (const LinkId link : paths.links_of(middle)) put(link, rows);
-        if (middle.in != FabricPaths::kNoPort) put(paths.in_port(destination, middle.in), rows);
-      });
+  for_each_pair(leg, [&](std::size_t source, std::size_t destination, std::uint32_t rows) {
+    const int now = static_cast<int>(source / of_group);
+    if (now != group) flush();
+    group = now;
+    paths.follow(source, destination, [&](LinkId link) {
+      if (rows_on[index(link)] == 0) loaded.push_back(link);
+      rows_on[index(link)] += rows;
+      return true;
+    });
+  });
   flush();
 }
 
@@ -56,14 +51,13 @@ void merge_shares(std::vector<LinkShare>& shares) {
 
 }  // namespace
 
-void keep_shares(const FabricPaths& paths, const std::vector<Leg>& legs, Exchange& exchange) {
+void keep_shares(const FabricPaths& paths, const std::vector<LegLoads>& legs, Exchange& exchange) {
   const std::size_t ranks = exchange.sent.size(), words = (ranks + 63) / 64;
   exchange.senders.assign(ranks * words, 0);
-  for (const Leg& leg : legs) {
-    for_each_pair(
-        paths, leg, [&](std::size_t source, std::size_t destination, std::uint32_t, std::uint32_t) {
-          exchange.senders[destination * words + source / 64] |= std::uint64_t{1} << (source % 64);
-        });
+  for (const LegLoads& loads : legs) {
+    for_each_pair(loads.leg, [&](std::size_t source, std::size_t destination, std::uint32_t) {
+      exchange.senders[destination * words + source / 64] |= std::uint64_t{1} << (source % 64);
+    });
   }
   exchange.shares.clear();
   if (static_cast<std::size_t>(exchange.group_ranks) == ranks) {
@@ -72,7 +66,7 @@ void keep_shares(const FabricPaths& paths, const std::vector<Leg>& legs, Exchang
         exchange.shares.push_back({0, id_of<LinkId>(link), exchange.link_bytes[link]});
     return;
   }
-  for (const Leg& leg : legs) add_shares(paths, leg, exchange);
+  for (const LegLoads& loads : legs) add_shares(paths, loads.leg, exchange);
   merge_shares(exchange.shares);
 }
 

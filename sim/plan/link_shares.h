@@ -3,12 +3,12 @@
 
 #include <vector>
 
-#include "sim/plan/fabric_paths.h"
+#include "sim/plan/leg_loads.h"
 #include "sim/plan/step_graph.h"
 
 namespace moesim {
 
 // Fills exchange.shares and exchange.senders; its group_ranks and link_bytes are filled already.
-void keep_shares(const FabricPaths& paths, const std::vector<Leg>& legs, Exchange& exchange);
+void keep_shares(const FabricPaths& paths, const std::vector<LegLoads>& legs, Exchange& exchange);
 
 }  // namespace moesim

@@ -6,6 +6,7 @@
 #include <future>
 #include <utility>
 
+#include "sim/plan/migration.h"
 #include "sim/plan/weakest_timing.h"
 
 namespace moesim {
@@ -58,15 +59,25 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
   return exchanges;
 }
 
+// Experts that move travel beside the first stage's rows; what it carries then follows no copies.
+void add_migration(const StepInputs& inputs, std::size_t layer, ExchangeTraffic& traffic) {
+  if (inputs.migration == nullptr || !inputs.migration->replicas.at(layer)) return;
+  traffic.legs.push_back({inputs.migration->replicas[layer], inputs.migration->expert_bytes});
+  traffic.row_per_copy = false;
+}
+
 // The stages of one direction in one layer.
+template <class Beside>
 std::vector<Exchange> exchanges_of(const FabricPaths& paths,
                                    const Direction& direction,
                                    bool keep_flows,
-                                   const std::shared_ptr<const RoutedCopies>& routed) {
+                                   const std::shared_ptr<const RoutedCopies>& routed,
+                                   const Beside& beside) {
   ExchangeInputs inputs = direction.inputs;
   inputs.keep_flows = inputs.keep_flows && keep_flows;
-  return make_stages(paths, routed->ranks, std::move(inputs),
-                     (*direction.traffic)(direction.shape, routed));
+  std::vector<ExchangeTraffic> stages = (*direction.traffic)(direction.shape, routed);
+  beside(stages.front());
+  return make_stages(paths, routed->ranks, std::move(inputs), std::move(stages));
 }
 
 // Loads by logical expert and by rank, and the time of each rank's experts.
@@ -126,10 +137,10 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
                                           const FabricPaths& paths,
                                           std::size_t layers) {
   const MoeExchanges exchanges = choose_exchanges(inputs, batch);
-  const RoutingInputs routing{
-      inputs.trace, batch, inputs.plan,
-      static_cast<std::size_t>(inputs.cluster.fabric.ranks_per_node),
-      exchanges.dispatch.part->needs_tokens || exchanges.combine.part->needs_tokens};
+  const RoutingInputs routing{inputs.trace, batch, inputs.plan,
+                              static_cast<std::size_t>(inputs.cluster.fabric.ranks_per_node),
+                              inputs.count_reach || exchanges.dispatch.part->needs_tokens ||
+                                  exchanges.combine.part->needs_tokens};
   const std::size_t per_pass = layers_per_pass(routing);
   std::vector<MoeLayerWork> works(layers);
   std::atomic<std::size_t> next_layer{0};
@@ -144,9 +155,17 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
         MoeLayerWork& work = works[first + i];
         work.load.trace_layer = static_cast<int>(first + i);
         work.routed_choices = routed[i];
+        if (inputs.count_reach) {
+          work.load.ranks_reached = pass[i]->rank_tokens.total();
+          work.load.nodes_reached = pass[i]->node_tokens.total();
+        }
         const bool flows = (first + i) % inputs.flows_every == 0;
-        work.dispatch = exchanges_of(paths, exchanges.dispatch, flows, pass[i]);
-        work.combine = exchanges_of(paths, exchanges.combine, flows, pass[i]);
+        work.dispatch =
+            exchanges_of(paths, exchanges.dispatch, flows, pass[i], [&](ExchangeTraffic& traffic) {
+              add_migration(inputs, first + i, traffic);
+            });
+        work.combine =
+            exchanges_of(paths, exchanges.combine, flows, pass[i], [](ExchangeTraffic&) {});
         cost_experts(inputs, *pass[i], work);
       }
     }

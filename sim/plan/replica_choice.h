@@ -41,12 +41,13 @@ class ReplicaChooser {
   void deal(std::size_t expert, std::uint32_t copies, const Give& give) const {
     const Candidates& candidates = candidates_[expert];
     if (candidates.count == 1) return give(slots_[candidates.first], copies);
-    const std::uint32_t each = copies / candidates.count, odd = copies % candidates.count;
-    for (std::uint32_t i = 0; i < candidates.count; ++i) {
-      const std::uint32_t turn =
-          (i >= candidates.start ? i : i + candidates.count) - candidates.start;
-      const std::uint32_t given = each + (turn < odd ? 1 : 0);
-      if (given > 0) give(slots_[candidates.first + i], given);
+    const bool few = copies < candidates.count;
+    const std::uint32_t each = few ? 0 : copies / candidates.count,
+                        odd = few ? copies : copies % candidates.count;
+    std::uint32_t at = candidates.start;
+    for (std::uint32_t turn = 0; turn < (few ? odd : candidates.count); ++turn) {
+      give(slots_[candidates.first + at], each + (turn < odd ? 1 : 0));
+      at = at + 1 == candidates.count ? 0 : at + 1;
     }
   }
 

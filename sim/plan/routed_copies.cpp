@@ -53,6 +53,14 @@ struct LayerCounter {
                    std::to_string(trace.header.experts - 1) + ")");
 }
 
+// Of ranks that exchange rows in one layer: at most so many.
+std::size_t most_pairs(const RoutingInputs& inputs) {
+  const auto ranks = static_cast<std::size_t>(inputs.plan.parallelism.ranks);
+  const auto group = static_cast<std::size_t>(inputs.plan.parallelism.expert);
+  const auto top_k = static_cast<std::size_t>(inputs.trace.header.top_k);
+  return std::min(inputs.batch.tokens() * top_k, ranks * group);
+}
+
 std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
                                         std::size_t first_layer,
                                         std::span<const std::shared_ptr<RoutedCopies>> copies) {
@@ -65,6 +73,7 @@ std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
     RoutedCopies& layer = *copies[i];
     layer.ranks = plan.parallelism.ranks;
     layer.copies.clear();
+    layer.copies.reserve(most_pairs(inputs));
     layer.rank_tokens.clear();
     layer.node_tokens.clear();
     layer.tokens.clear();
@@ -184,12 +193,8 @@ void count_tokens(const RoutingInputs& inputs,
 
 std::size_t layers_per_pass(const RoutingInputs& inputs) {
   constexpr std::size_t kMostLayers = 8, kMostBytes = 32U << 20U;
-  const auto ranks = static_cast<std::size_t>(inputs.plan.parallelism.ranks);
-  const auto group = static_cast<std::size_t>(inputs.plan.parallelism.expert);
-  const std::size_t copies =
-      inputs.batch.tokens() * static_cast<std::size_t>(inputs.trace.header.top_k);
-  const std::size_t pairs = std::min(copies, ranks * group);
-  const std::size_t bytes = pairs * sizeof(RowCounts::Entry) * (inputs.tokens_too ? 2 : 1);
+  const std::size_t bytes =
+      most_pairs(inputs) * sizeof(RowCounts::Entry) * (inputs.tokens_too ? 2 : 1);
   return std::clamp<std::size_t>(kMostBytes / std::max<std::size_t>(bytes, 1), 1, kMostLayers);
 }
 
@@ -229,8 +234,9 @@ std::vector<std::int64_t> count_routed_choices(const RoutingInputs& inputs,
   const auto top_k = static_cast<std::size_t>(inputs.trace.header.top_k);
   std::vector<std::uint32_t> by_choice(layers * top_k);  // by layer and place in the top k
   for (const std::vector<std::uint32_t>& rows : inputs.batch.rows)
-    for (const std::uint32_t row : rows) {
-      const std::uint16_t* choice = inputs.trace.choice(row, first_layer).data();
+    for (std::size_t token = 0; token < rows.size(); ++token) {
+      const std::uint16_t* choice = inputs.trace.choice(rows[token], first_layer).data();
+      prefetch(inputs.trace, rows, token + kRowsAhead, first_layer, layers);
       for (std::size_t i = 0; i < by_choice.size(); ++i)
         by_choice[i] += choice[i] != kNotRouted ? 1U : 0U;
     }

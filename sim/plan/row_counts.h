@@ -18,12 +18,17 @@ class RowCounts {
   // Adds the next source: rows by destination; leaves `rows` all zero.
   void add_source(std::span<std::uint32_t> rows);
   void clear();
+  void reserve(std::size_t entries) { entries_.reserve(entries); }
 
   std::size_t sources() const { return first_.size() - 1; }
   std::span<const Entry> of(std::size_t source) const {
     return {entries_.data() + first_[source], entries_.data() + first_[source + 1]};
   }
+  std::size_t entries() const { return entries_.size(); }
+  std::uint64_t total() const;
   std::uint32_t at(std::size_t source, std::size_t destination) const;
+  // Rows from j to i where these have rows from i to j; destinations are ranks.
+  RowCounts transposed() const;
 
   // From a full matrix [source][destination].
   static RowCounts of_matrix(std::span<const std::uint32_t> matrix, std::size_t destinations);
@@ -31,6 +36,7 @@ class RowCounts {
  private:
   std::vector<std::uint64_t> first_{0};  // by source, and the end
   std::vector<Entry> entries_;
+  std::vector<Entry> source_;  // being added
 };
 
 }  // namespace moesim

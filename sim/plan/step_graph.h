@@ -15,6 +15,7 @@
 namespace moesim {
 
 class FabricPaths;
+struct Migration;
 
 enum class TaskKind {
   embedding,
@@ -86,6 +87,8 @@ struct MoeLayerLoad {  // of one MoE layer, for the report
   int layer = 0, trace_layer = 0;
   std::vector<std::uint32_t> by_expert;  // token copies by logical expert
   std::vector<std::uint32_t> by_rank;    // token copies computed by each rank
+  // Distinct ranks and nodes that a token goes to, summed over tokens; 0 unless asked for.
+  std::uint64_t ranks_reached = 0, nodes_reached = 0;
 };
 
 struct StepGraph {
@@ -113,6 +116,8 @@ struct StepInputs {
   bool keep_shares = false;            // for fidelity `links`
   // With keep_flows: of the trace's MoE layers every n-th keeps them, from the first.
   std::size_t flows_every = 1;
+  bool count_reach = false;  // MoeLayerLoad::ranks_reached and nodes_reached
+  const Migration* migration = nullptr;  // shares the links with dispatch; null = nothing moves
 };
 
 // Model MoE layer i replays trace layer i % trace.moe_layers(). Under tensor parallelism t a DP

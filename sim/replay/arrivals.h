@@ -41,10 +41,12 @@ struct StepRun {
 class Arrivals {
  public:
   virtual ~Arrivals() = default;
-  // All of these are called by the rank's actor: as it starts the exchange, and when all ranks of
-  // its group have. await returns the time at which everything meant for the rank is there.
+  // Called by the rank's actor as it starts the exchange, and when all ranks of its group have, at
+  // `ready`. await returns the time at which everything meant for the rank is there.
   virtual void begin(const Turn& turn, std::size_t rank) = 0;
-  virtual double await(const Turn& turn, std::size_t rank) = 0;
+  virtual double await(const Turn& turn, std::size_t rank, double ready) = 0;
+  // Whether neither of them waits, so that one actor can stand for several ranks.
+  virtual bool told() const { return false; }
   // The earliest that a rank's own messages count from: its own start, or the group's last.
   virtual bool from_own_start() const = 0;
 };

@@ -29,7 +29,7 @@ class FlowArrivals : public Arrivals {
  public:
   FlowArrivals(StepRun& step, bool merged);
   void begin(const Turn& turn, std::size_t rank) override;
-  double await(const Turn& turn, std::size_t rank) override;
+  double await(const Turn& turn, std::size_t rank, double ready) override;
   bool from_own_start() const override { return true; }
 
   StepRun& run;
@@ -65,7 +65,7 @@ void FlowArrivals::begin(const Turn& turn, std::size_t rank) {
                         flows.table.number(transfer));
 }
 
-double FlowArrivals::await(const Turn& turn, std::size_t rank) {
+double FlowArrivals::await(const Turn& turn, std::size_t rank, double /*ready*/) {
   Grouping& grouping = groupings[turn.grouping];
   std::uint32_t& missing = grouping.missing[turn.number % 2][rank];
   if (missing > 0) {

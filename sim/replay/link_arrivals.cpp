@@ -57,7 +57,7 @@ class LinkArrivals : public Arrivals {
  public:
   LinkArrivals(StepRun& run, const FabricPaths& paths, bool every_link);
   void begin(const Turn&, std::size_t) override {}
-  double await(const Turn& turn, std::size_t rank) override {
+  double await(const Turn& turn, std::size_t rank, double /*ready*/) override {
     Group& group = groups_[turn.grouping][rank / turn.group_ranks];
     group.enter(turn, shares_of(turn, rank / turn.group_ranks));
     return group.await(turn, rank);
@@ -172,12 +172,7 @@ bool Group::watch(std::size_t rank) {
     return false;
   };
   all_.next_source[rank] = each_bit(row, all_.next_source[rank], [&](std::size_t source) {
-    const FabricPaths::Middle& middle = paths.middles()[paths.middles_from(source)[rank]];
-    if (middle.out != FabricPaths::kNoPort && !drained(paths.out_port(source, middle.out)))
-      return false;
-    for (const LinkId link : paths.links_of(middle))
-      if (!drained(link)) return false;
-    return middle.in == FabricPaths::kNoPort || drained(paths.in_port(rank, middle.in));
+    return paths.follow(source, rank, drained);
   });
   if (found == LinkId{-1}) return false;
   add_watcher(found, rank);

@@ -1,11 +1,12 @@
-// One actor per rank runs the step's tasks in order on SimGrid; how the bytes of an exchange come
-// to it is the fidelity's (arrivals.h). Formulas: docs/models.md, "All-to-all".
+// Actors run the step's tasks in order on SimGrid; how the bytes of an exchange come to a rank is
+// the fidelity's (arrivals.h). Formulas: docs/models.md, "All-to-all".
 #include "sim/replay/replay.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <optional>
 
 #include "sim/replay/arrivals.h"
@@ -36,8 +37,11 @@ class Replay {
  private:
   bool one_component() const;
   std::unique_ptr<Arrivals> make_arrivals();
-  void run_rank(std::size_t rank);
-  double run_exchange(std::size_t task, std::size_t rank);
+  std::size_t ranks_of_actor() const;
+  void run_ranks(std::size_t first);
+  void run_exchange(std::size_t task, std::size_t first, std::span<double> time);
+  double meet(const Turn& turn, std::size_t first, std::span<const double> time);
+  double end_exchange(std::size_t task, std::size_t rank, double start, double ready);
   Interval& interval(std::size_t task, std::size_t rank) {
     return run_.timeline.intervals[task * run_.ranks() + rank];
   }
@@ -47,12 +51,17 @@ class Replay {
   std::optional<FabricPaths> own_paths_;
   StepRun run_;
   std::unique_ptr<Arrivals> arrivals_;
+  std::size_t of_actor_;                                   // ranks
   std::vector<std::vector<s4u::BarrierPtr>> all_started_;  // [grouping][group]
   s4u::BarrierPtr all_ended_;
 };
 
 Replay::Replay(const StepGraph& graph, const Cluster& cluster, const ReplayOptions& options)
-    : cluster_(cluster), options_(options), run_(graph, cluster), arrivals_(make_arrivals()) {}
+    : cluster_(cluster),
+      options_(options),
+      run_(graph, cluster),
+      arrivals_(make_arrivals()),
+      of_actor_(ranks_of_actor()) {}
 
 std::unique_ptr<Arrivals> Replay::make_arrivals() {
   if (options_.fidelity == Fidelity::bound) return told_arrivals(run_);
@@ -86,14 +95,15 @@ Timeline Replay::run() {
   for (const std::size_t of_group : run_.grouping_ranks) {
     all_started_.emplace_back();
     for (std::size_t first = 0; first < run_.ranks(); first += of_group)
-      all_started_.back().push_back(s4u::Barrier::create(static_cast<unsigned>(of_group)));
+      all_started_.back().push_back(s4u::Barrier::create(
+          static_cast<unsigned>(std::max<std::size_t>(of_group / of_actor_, 1))));
   }
-  all_ended_ = s4u::Barrier::create(static_cast<unsigned>(run_.ranks()));
-  for (std::size_t rank = 0; rank < run_.ranks(); ++rank) {
+  all_ended_ = s4u::Barrier::create(static_cast<unsigned>(run_.ranks() / of_actor_));
+  for (std::size_t rank = 0; rank < run_.ranks(); ++rank)
     run_.awake.push_back(s4u::Semaphore::create(0));
-    engine::add_actor(engine, fmt::format("rank {}", rank), hosts[rank],
-                      [this, rank] { run_rank(rank); });
-  }
+  for (std::size_t first = 0; first < run_.ranks(); first += of_actor_)
+    engine::add_actor(engine, fmt::format("rank {}", first), hosts[first],
+                      [this, first] { run_ranks(first); });
   engine.run();
   all_started_.clear();  // the engine's own go before the engine
   all_ended_.reset();
@@ -104,34 +114,64 @@ Timeline Replay::run() {
   return std::move(run_.timeline);
 }
 
-// A rank asks the engine to wait only where ranks meet: the tasks between two exchanges are one
+// Ranks of one node share an actor where none ever waits in the midst of an exchange: they meet
+// without the engine, whose events are most of what a replay costs. In every grouping they are
+// whole groups, or part of one.
+std::size_t Replay::ranks_of_actor() const {
+  if (!arrivals_->told()) return 1;
+  std::size_t ranks = std::gcd(run_.ranks(), static_cast<std::size_t>(run_.fabric.ranks_per_node));
+  for (const std::size_t of_group : run_.grouping_ranks) {
+    if (of_group < ranks && ranks % of_group == 0) continue;
+    ranks = std::gcd(ranks, of_group);
+  }
+  return ranks;
+}
+
+// The engine is asked to wait only where ranks meet: the tasks between two exchanges are one
 // sleep, their times within it a sum.
-void Replay::run_rank(std::size_t rank) {
-  double time = 0;
+void Replay::run_ranks(std::size_t first) {
+  std::vector<double> time(of_actor_);
   for (std::size_t task = 0; task < run_.graph.tasks.size(); ++task) {
     if (run_.graph.tasks[task].exchange >= 0) {
-      s4u::this_actor::sleep_until(run_.origin + time);
-      time = run_exchange(task, rank);
+      run_exchange(task, first, time);
       continue;
     }
-    const double end = time + run_.graph.tasks[task].by_rank[rank].count();
-    interval(task, rank) = {Seconds(time), Seconds(end)};
-    time = end;
+    for (std::size_t i = 0; i < time.size(); ++i) {
+      const double end = time[i] + run_.graph.tasks[task].by_rank[first + i].count();
+      interval(task, first + i) = {Seconds(time[i]), Seconds(end)};
+      time[i] = end;
+    }
   }
-  s4u::this_actor::sleep_until(run_.origin + time);
+  s4u::this_actor::sleep_until(run_.origin + *std::max_element(time.begin(), time.end()));
   all_ended_->wait();  // an actor that ends takes with it what it still sends
 }
 
-double Replay::run_exchange(std::size_t task, std::size_t rank) {
+// Times of the ranks of one actor: of their starts, then of their ends.
+void Replay::run_exchange(std::size_t task, std::size_t first, std::span<double> time) {
+  const Turn& turn = run_.turns[task];
+  const std::size_t together = std::min(turn.group_ranks, time.size());
+  for (std::size_t i = 0; i < time.size(); i += together) {
+    const double ready = meet(turn, first + i, time.subspan(i, together));
+    for (std::size_t member = i; member < i + together; ++member)
+      time[member] = end_exchange(task, first + member, time[member], ready);
+  }
+}
+
+// When all ranks of the group have started; those from `first` on start at `time`.
+double Replay::meet(const Turn& turn, std::size_t first, std::span<const double> time) {
+  const double last = *std::max_element(time.begin(), time.end());
+  if (time.size() > 1 && turn.group_ranks == time.size()) return last;
+  s4u::this_actor::sleep_until(run_.origin + last);
+  for (std::size_t i = 0; i < time.size(); ++i) arrivals_->begin(turn, first + i);
+  all_started_[turn.grouping][first / turn.group_ranks]->wait();
+  return run_.now();
+}
+
+double Replay::end_exchange(std::size_t task, std::size_t rank, double start, double ready) {
   const Turn& turn = run_.turns[task];
   const Exchange& exchange = run_.exchange(turn);
-  const double start = run_.now();
-  arrivals_->begin(turn, rank);
-  all_started_[turn.grouping][rank / turn.group_ranks]->wait();
-  const double ready = run_.now();
   run_.timeline.ready[task * run_.ranks() + rank] = Seconds(ready);
-
-  const double arrived = arrivals_->await(turn, rank);
+  const double arrived = arrivals_->await(turn, rank, ready);
   const double issued =
       (arrivals_->from_own_start() ? start : ready) + exchange.message_time[rank].count();
   const double end = std::max(arrived, issued) + exchange.fixed.count() +

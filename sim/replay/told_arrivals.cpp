@@ -10,18 +10,19 @@ class ToldArrivals : public Arrivals {
 
   void begin(const Turn&, std::size_t) override {}
 
-  double await(const Turn& turn, std::size_t rank) override {
+  double await(const Turn& turn, std::size_t rank, double ready) override {
     const Exchange& exchange = run_.exchange(turn);
     if (rank % turn.group_ranks == 0) {
       for (std::size_t link = 0; link < exchange.link_bytes.size(); ++link) {
         if (exchange.link_bytes[link].value == 0) continue;
         const Seconds busy = busy_time(exchange, run_.fabric, id_of<LinkId>(link));
-        run_.drained(turn.exchange, id_of<LinkId>(link), run_.now() + busy.count());
+        run_.drained(turn.exchange, id_of<LinkId>(link), ready + busy.count());
       }
     }
-    return run_.now() + exchange.transfer[rank].count();
+    return ready + exchange.transfer[rank].count();
   }
 
+  bool told() const override { return true; }
   bool from_own_start() const override { return false; }
 
  private:

@@ -71,12 +71,31 @@ void Measurement::add(const StepGraph& graph, const Timeline& timeline, const Cl
     Basis& basis = basis_by_kind_[kind_index(task.kind)];
     basis = weaker(basis, task.basis);
   }
+  const std::vector<double> before = seconds_by_kind_;
   walk_critical_path(graph, timeline);
+  if (steps_of_window_ > 0) add_window(graph, (now != nullptr ? *now : cluster_).fabric, before);
   add_ranks(graph, timeline);
   add_links(graph, (now != nullptr ? *now : cluster_).fabric);
   add_delays(graph, timeline);
   add_loads(graph);
   link_figures_.add(graph, timeline, now != nullptr ? *now : cluster_);
+}
+
+// `before`: seconds_by_kind_ as they were without this step.
+void Measurement::add_window(const StepGraph& graph,
+                             const Fabric& fabric,
+                             const std::vector<double>& before) {
+  WindowResult parts;
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    LayerResult step;  // the parts that layers are told apart by, too
+    layer_part(step, static_cast<TaskKind>(kind)) = seconds_by_kind_[kind] - before[kind];
+    parts.dispatch += step.dispatch;
+    parts.expert_ffn += step.expert_ffn;
+    parts.combine += step.combine;
+    parts.other += step.attention + step.other;
+  }
+  parts.step_time = parts.dispatch + parts.expert_ffn + parts.combine + parts.other;
+  window_figures_.add(graph, fabric, parts, (steps_ - 1) / steps_of_window_);
 }
 
 void Measurement::walk_critical_path(const StepGraph& graph, const Timeline& timeline) {
@@ -229,6 +248,7 @@ void Measurement::fill(PointResult& result) const {
   fill_straggler(result);
   fill_links(result);
   link_figures_.fill(result);
+  result.windows = window_figures_.results();
 }
 
 }  // namespace moesim

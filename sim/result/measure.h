@@ -9,6 +9,7 @@
 #include "sim/replay/replay.h"
 #include "sim/result/link_figures.h"
 #include "sim/result/result.h"
+#include "sim/result/window_figures.h"
 
 namespace moesim {
 
@@ -19,6 +20,8 @@ class Measurement {
   Measurement(const Cluster& cluster, const MoeModel& model, const ShardingPlan& plan);
   // `now`: the cluster as it was in this step, after faults; null = that of the constructor.
   void add(const StepGraph& graph, const Timeline& timeline, const Cluster* now = nullptr);
+  // From now on every `steps` steps make one window of the result.
+  void judge_windows(int steps) { steps_of_window_ = steps; }
   // metrics, breakdown, layers, ranks_detail, straggler, expert_load, links and what is on them
   void fill(PointResult& result) const;
   // The bytes, busy and finish times of every link in every exchange, as a table (RFC 4180).
@@ -31,6 +34,7 @@ class Measurement {
     int worst_layer = -1;
     double total = 0;
   };
+  void add_window(const StepGraph& graph, const Fabric& fabric, const std::vector<double>& before);
   void walk_critical_path(const StepGraph& graph, const Timeline& timeline);
   void add_links(const StepGraph& graph, const Fabric& fabric);
   void add_ranks(const StepGraph& graph, const Timeline& timeline);
@@ -61,6 +65,8 @@ class Measurement {
   std::vector<Delay> delays_;
   std::vector<double> link_bytes_, link_busy_;  // B; s at line rate
   LinkFigures link_figures_;
+  int steps_of_window_ = 0;
+  WindowFigures window_figures_;
   std::vector<std::vector<std::uint64_t>> expert_load_;  // [trace moe layer][logical expert]
   std::vector<std::vector<std::uint64_t>> rank_load_;    // [model moe layer][rank]
   std::vector<int> moe_layer_ids_;

@@ -100,6 +100,22 @@ struct FidelityResult {  // what a fidelity was used for, and what it costs
   std::string words;  // a sentence
 };
 
+struct RebalanceResult {  // of one, before a window
+  int window = 0, steps = 0;  // steps over which its chunks move
+  double replicas = 0, moved_bytes = 0;  // in all layers of the model
+  double migration = 0;                  // s that these steps take longer
+  double host = 0;                       // s of the host, as the policy says
+  double before = 0, after = 0;  // s, mean step of the window with the plan before and with its own
+};
+
+struct WindowResult {    // of one part of the trace, mean over its steps
+  double step_time = 0;  // s, the sum of the four parts
+  double dispatch = 0, expert_ffn = 0, combine = 0, other = 0;  // s on the critical path
+  std::vector<double> balancedness;  // by trace MoE layer: mean / max of token copies over ranks
+  double ranks_per_token = 0, nodes_per_token = 0;         // distinct ones, mean over MoE layers
+  std::vector<std::pair<std::string, double>> tier_bytes;  // of a step: "NVLink" -> B
+};
+
 struct CheckResult {
   std::string law;  // one sentence with counts
   bool passed = true;
@@ -112,6 +128,7 @@ struct PointResult {
   std::vector<std::pair<std::string, std::string>> varied;
   std::string scenario_name, model, routed_by, cluster, fidelity, phase;
   int ranks = 0, ranks_per_node = 8, steps = 1;
+  int group_ranks = 0;  // of an EP group
   std::uint64_t seed = 0;
   bool ran = true;  // false: the plan does not fit memory; only memory and notes are filled
 
@@ -132,6 +149,14 @@ struct PointResult {
   std::vector<BottleneckResult> bottlenecks;  // every exchange of a step, in order
   std::vector<LinkUse> link_use;
   std::vector<FidelityResult> fidelities;
+  // Of a workload with windows: each of them, in order; and what the plan is: by trace MoE layer
+  // the logical expert of every slot (-1: none), and the bytes of one slot in all model layers that
+  // replay it.
+  std::vector<WindowResult> windows;
+  std::vector<RebalanceResult> rebalances;
+  std::vector<std::vector<int>> placement;
+  std::vector<double> slot_bytes;
+  double planning_seconds = 0;  // wall time, so it is not stored
   std::vector<CheckResult> checks;
   std::vector<std::string> notes;  // stand-ins, assumptions, what is unproven on hardware
   std::vector<std::pair<std::string, std::string>>

@@ -113,6 +113,29 @@ void fields(auto& at, Like<FidelityResult> auto& fidelity) {
   at("words", fidelity.words);
 }
 
+void fields(auto& at, Like<RebalanceResult> auto& rebalance) {
+  at("window", rebalance.window);
+  at("steps", rebalance.steps);
+  at("replicas", rebalance.replicas);
+  at("moved_bytes", rebalance.moved_bytes);
+  at("migration", rebalance.migration);
+  at("host", rebalance.host);
+  at("before", rebalance.before);
+  at("after", rebalance.after);
+}
+
+void fields(auto& at, Like<WindowResult> auto& window) {
+  at("step_time", window.step_time);
+  at("dispatch", window.dispatch);
+  at("expert_ffn", window.expert_ffn);
+  at("combine", window.combine);
+  at("other", window.other);
+  at("balancedness", window.balancedness);
+  at("ranks_per_token", window.ranks_per_token);
+  at("nodes_per_token", window.nodes_per_token);
+  at("tier_bytes", window.tier_bytes);
+}
+
 void fields(auto& at, Like<CheckResult> auto& check) {
   at("law", check.law);
   at("passed", check.passed);
@@ -132,6 +155,7 @@ void fields(auto& at, Like<PointResult> auto& point) {
   at("ranks", point.ranks);
   at("ranks_per_node", point.ranks_per_node);
   at("steps", point.steps);
+  at("group_ranks", point.group_ranks);
   at("seed", point.seed);
   at("ran", point.ran);
   at("metrics", point.metrics);
@@ -148,6 +172,10 @@ void fields(auto& at, Like<PointResult> auto& point) {
   at("bottlenecks", point.bottlenecks);
   at("link_use", point.link_use);
   at("fidelities", point.fidelities);
+  at("windows", point.windows);
+  at("rebalances", point.rebalances);
+  at("placement", point.placement);
+  at("slot_bytes", point.slot_bytes);
   at("checks", point.checks);
   at("notes", point.notes);
   at("inputs", point.inputs);

@@ -115,7 +115,7 @@ void read_context(const JsonNode& node, WorkloadSpec& workload) {
 
 WorkloadSpec read_workload(const JsonNode& node) {
   node.allow_only({"trace", "phase", "requests_per_rank", "tokens_per_rank", "context", "steps",
-                   "planning_share"});
+                   "planning_share", "windows"});
   WorkloadSpec workload;
   if (const auto phase = node.find("phase")) {
     workload.phase = phase->as_choice({"decode", "prefill"}, "phase") == "decode" ? Phase::decode
@@ -128,6 +128,7 @@ WorkloadSpec read_workload(const JsonNode& node) {
   read_tokens_per_rank(node, workload);
   if (const auto context = node.find("context")) read_context(*context, workload);
   read_int(node, "steps", workload.steps, 1, 1000);
+  read_int(node, "windows", workload.windows, 1, 1000);
   if (const auto share = node.find("planning_share"))
     workload.planning_share = share->as_ratio(0, 0.95);
   return workload;
@@ -144,10 +145,27 @@ void read_all_to_all(const JsonNode& node, ShardingPlan& plan) {
   plan.combine = node.at("combine").as_choice(names, "all-to-all algorithm");
 }
 
+std::optional<RebalancePolicy> read_rebalance(const JsonNode& node, const WorkloadSpec& workload) {
+  if (node.is_string()) {
+    node.as_choice({"never"}, "rebalancing policy");
+    return std::nullopt;
+  }
+  node.allow_only({"every", "threshold", "load_windows", "host_time", "layers_per_chunk"});
+  if (workload.windows < 2)
+    node.fail("rebalances between windows of the trace: workload.windows must be at least 2");
+  RebalancePolicy policy;
+  read_int(node, "every", policy.every, 1, 1000);
+  read_int(node, "load_windows", policy.load_windows, 1, 1000);
+  read_int(node, "layers_per_chunk", policy.layers_per_chunk, 1, 4096);
+  if (const auto least = node.find("threshold")) policy.threshold = least->as_ratio(1, 1000);
+  if (const auto host = node.find("host_time")) policy.host_time = host->as_seconds();
+  return policy;
+}
+
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "redundant_experts", "placement",
                    "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
-                   "capacity_factor", "tensor_reduction", "precision"});
+                   "capacity_factor", "tensor_reduction", "precision", "rebalance"});
   const int ranks = cluster.options.nodes * cluster.options.gpus_per_node;
   const int sms = load_accelerator(cluster.accelerator).sms;
   ShardingPlan plan;
@@ -216,8 +234,12 @@ Scenario load_scenario(const JsonNode& root, const std::string& folder) {
     check_exchanges(scenario.plan, scenario.cluster.options.gpus_per_node);
     return 0;
   });
+  if (const auto rebalance = root.at("plan").find("rebalance"))
+    scenario.rebalance = read_rebalance(*rebalance, scenario.workload);
   if (const auto faults = root.find("faults"))
     scenario.faults = read_faults(*faults, scenario.plan.parallelism.ranks);
+  if (const auto windows = workload.find("windows"); windows && !scenario.faults.empty())
+    windows->fail("windows compare plans on a healthy pool; take out faults or windows");
   if (const auto fidelity = root.find("fidelity"); fidelity && fidelity->as_string() != "auto") {
     scenario.fidelity = at_place(*fidelity, [&] { return parse_fidelity(fidelity->as_string()); });
   }

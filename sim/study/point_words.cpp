@@ -66,12 +66,14 @@ void note_trace(const PointFacts& facts, PointResult& result) {
   const double tokens = std::accumulate(
       batches.begin(), batches.end(), 0.0,
       [](double sum, const Batch& batch) { return sum + static_cast<double>(batch.tokens()); });
-  result.notes.push_back(
-      fmt::format("{:.0f} simulated tokens replay {} traced ones (origin: {}); placements saw {}.",
-                  tokens, split.replay.size(), trace.header.origin,
-                  scenario.workload.planning_share > 0
-                      ? fmt::format("{} other tokens of the same texts", split.planning.size())
-                      : std::string("the very tokens that are replayed")));
+  result.notes.push_back(fmt::format(
+      "{:.0f} simulated tokens replay {} traced ones (origin: {}); placements saw {}.", tokens,
+      split.replay.size(), trace.header.origin,
+      scenario.workload.planning_share > 0
+          ? fmt::format(scenario.workload.windows > 0 ? "the {} tokens before them"
+                                                      : "{} other tokens of the same texts",
+                        split.planning.size())
+          : std::string("the very tokens that are replayed")));
   if (scenario.workload.phase == Phase::decode &&
       std::all_of(trace.phase.begin(), trace.phase.end(), [](auto phase) { return phase == 0; })) {
     result.notes.emplace_back(

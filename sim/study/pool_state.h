@@ -15,6 +15,7 @@ struct StepSource {
   const RoutingTrace& trace;
   const std::vector<Batch>& batches;  // as made, before requests of lost ranks move
   int threads = 1;
+  bool count_reach = false;
 };
 
 struct PoolState {
@@ -29,8 +30,8 @@ struct PoolState {
   PoolState(const PoolState&) = delete;
 
   StepInputs inputs() const {
-    return {source.model, pool.cluster, pool.plan,      source.trace,
-            costs,        false,        source.threads, &paths};
+    return {source.model, pool.cluster, pool.plan, source.trace,      costs, false, source.threads,
+            &paths,       false,        1,         source.count_reach};
   }
   MemoryLedger ledger() const;
 };

@@ -3,16 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <optional>
 
 #include "sim/io/files.h"
 #include "sim/memory/memory_ledger.h"
+#include "sim/memory/rank_memory.h"
 #include "sim/plan/placement.h"
 #include "sim/result/measure.h"
 #include "sim/study/faulted_steps.h"
 #include "sim/study/point_words.h"
 #include "sim/study/pool_state.h"
+#include "sim/study/rebalanced_steps.h"
 #include "sim/study/replay_steps.h"
 #include "sim/study/study.h"
 
@@ -56,6 +59,31 @@ std::vector<Placement> place(const Scenario& scenario,
                                                "placement")(input);
 }
 
+// One after another: the whole replay part, or its windows.
+std::vector<Batch> judged_batches(const Scenario& scenario,
+                                  const RoutingTrace& trace,
+                                  const std::vector<std::uint32_t>& rows) {
+  const WorkloadSpec& workload = scenario.workload;
+  const int dp_ranks = scenario.plan.parallelism.data();
+  if (workload.windows == 0) return make_batches(workload, trace, rows, dp_ranks, scenario.seed);
+  std::vector<Batch> batches;
+  for (const auto& window : cut_windows(rows, workload.windows))
+    for (Batch& batch : make_batches(workload, trace, window, dp_ranks, scenario.seed))
+      batches.push_back(std::move(batch));
+  return batches;
+}
+
+void take_placement(const MoeModel& model, const ShardingPlan& plan, PointResult& result) {
+  result.group_ranks = plan.parallelism.expert;
+  for (std::size_t layer = 0; layer < plan.placement.size(); ++layer) {
+    result.placement.emplace_back();
+    for (const LogicalExpert expert : plan.placement[layer].replica_of)
+      result.placement.back().push_back(static_cast<int>(expert));
+    result.slot_bytes.push_back(expert_bytes(model, plan).value *
+                                static_cast<double>(layers_replaying(model, plan, layer)));
+  }
+}
+
 void take_memory(const MemoryLedger& ledger, PointResult& result) {
   MemoryResult& memory = result.memory;
   memory.capacity = ledger.capacity.value;
@@ -87,17 +115,22 @@ PointResult run_point(const StudyPoint& point,
   const MoeModel model = load_model(scenario.model);
   const RoutingTrace trace = open_trace(trace_path, TraceCheck::header);
   match_trace(scenario, model, trace);
-  const TraceSplit split = split_trace(trace, scenario.workload.planning_share);
-  const std::vector<Batch> batches = make_batches(scenario.workload, trace, split.replay,
-                                                  scenario.plan.parallelism.data(), scenario.seed);
+  const WorkloadSpec& workload = scenario.workload;
+  const TraceSplit split = workload.windows > 0
+                               ? split_trace_in_time(trace, workload.planning_share)
+                               : split_trace(trace, workload.planning_share);
+  const std::vector<Batch> batches = judged_batches(scenario, trace, split.replay);
   Pool pool{build_cluster(scenario.cluster), scenario.plan};
+  const auto begin = std::chrono::steady_clock::now();
   pool.plan.placement = place(scenario, model, trace, split.planning);
-  const StepSource source{model, trace, batches, threads};
+  const std::chrono::duration<double> planning = std::chrono::steady_clock::now() - begin;
+  const StepSource source{model, trace, batches, threads, workload.windows > 0};
   const PoolState state(std::move(pool), source, scenario.plan.max_tokens_per_rank);
   const Cluster& cluster = state.pool.cluster;
 
   PointResult result;
   result.key = point_key(point, trace_path);
+  result.planning_seconds = planning.count();
   describe_point(point, cluster, model, trace, result);
   result.expert_load_layers = trace.header.layer_ids;
   add_notes({scenario, model, trace, split, batches}, result);
@@ -105,10 +138,17 @@ PointResult run_point(const StudyPoint& point,
   result.ran = ledger.fits;
   if (result.ran) {
     Measurement measurement(cluster, model, state.pool.plan);
+    if (workload.windows > 0) {
+      measurement.judge_windows(workload.steps);
+      take_placement(model, state.pool.plan, result);
+    }
     const Fidelity fidelity =
         step_fidelity(state.inputs(), state.batches.front(), scenario.fidelity, result);
     std::optional<MemoryLedger> unfit;
-    if (scenario.faults.empty())
+    if (scenario.rebalance)
+      replay_rebalanced_steps({scenario, state, cut_windows(split.replay, workload.windows), fidelity},
+                              measurement, result);
+    else if (scenario.faults.empty())
       replay_steps(state.inputs(), state.batches, fidelity, measurement, result);
     else
       unfit = replay_faulted_steps(state, scenario, fidelity, measurement, result);

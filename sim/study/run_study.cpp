@@ -116,6 +116,10 @@ class EmptyFolders {
 
 }  // namespace
 
+std::string wall_file(const std::string& result_file) {
+  return std::filesystem::path(result_file).replace_extension(".wall.json").string();
+}
+
 StudyResult run_study(const Study& study, const RunOptions& options) {
   const EmptyFolders leaves_none(options.out);
   make_folder(options.out + "/points");

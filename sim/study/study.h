@@ -37,6 +37,9 @@ PointResult run_point(const StudyPoint& point,
                       int threads,
                       const std::string& links_file = "");
 
+// Of a point's result file: beside it, how long planning took on the machine that ran it.
+std::string wall_file(const std::string& result_file);
+
 // Writes out/points/<key>.json for points that have none, then out/result.json; returns the whole.
 // A worker's failure is thrown on as WorkerFailed after the other workers have ended.
 StudyResult run_study(const Study& study, const RunOptions& options);

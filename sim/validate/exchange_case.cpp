@@ -52,7 +52,8 @@ ExchangeProbe::ExchangeProbe(ExchangeCase described, ExchangeDirection direction
             within_node,
             case_.cluster.accelerator.name,
             case_.cluster.spec.cpu_proxy,
-            case_.calibration};
+            case_.calibration,
+            false};
   timing_ = exchange_timing(query_);
   const AllToAllPart& part = Catalog<AllToAllPart>::instance().at(case_.algorithm, "all-to-all");
   sm_speed_ = sm_speed(case_.shape.sms, part.default_sms);

@@ -63,8 +63,9 @@ std::string refusal(const JsonNode& typed) {
       typed.at("operation")
           .as_choice({"dispatch", "combine", "round_trip", "prepare"}, "operation");
   if (operation == "prepare" && quantity != "time") return "a prepare step moves no rows";
-  if (operation == "prepare" && mapped->algorithm != "nvlink_two_sided")
-    return "only nvlink_two_sided has a prepare step of its own";
+  if (operation == "prepare" && mapped->algorithm != "nvlink_two_sided" &&
+      mapped->algorithm != "deepep_normal")
+    return "only nvlink_two_sided and deepep_normal have a prepare step of their own";
   if (operation == "round_trip" && quantity != "time")
     return "what rows a bandwidth of both directions counts is not stated";
   return "";
@@ -151,19 +152,16 @@ RecordedDirection direction_of(const JsonNode& typed,
   read.bytes = logical_bytes(typed, made, read.probe, direction);
   read.basis = read.probe.timing().basis;
   if (text_of(typed, "timing") == "api") read.extra += read.probe.timing().api_overhead;
-  // The calibration's dispatch of a two-sided exchange holds its prepare step, which benchmarks
-  // time apart.
-  if (made.algorithm == "nvlink_two_sided" && text_of(typed, "operation") == "dispatch")
-    read.extra -= prepare_time(made, read.basis);
   return read;
 }
 
 }  // namespace
 
 Seconds prepare_time(const ExchangeCase& described, Basis& basis) {
+  const bool within_node = described.routing.ranks <= described.cluster.fabric.ranks_per_node;
   const ExchangeTiming timing =
-      exchange_timing({described.algorithm, "prepare", true, described.cluster.accelerator.name,
-                       false, described.calibration});
+      exchange_timing({described.algorithm, "prepare", within_node,
+                       described.cluster.accelerator.name, false, described.calibration});
   basis = weaker(basis, timing.basis);
   return timing.protocol.fixed + timing.per_token * described.routing.tokens_per_rank;
 }

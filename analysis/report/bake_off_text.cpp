@@ -1,0 +1,102 @@
+// Figures are means over the windows unless their head says otherwise.
+#include "analysis/report/bake_off_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analysis/compare/bake_off.h"
+#include "analysis/compare/comparison.h"
+#include "analysis/metrics/metric_text.h"
+#include "sim/core/units.h"
+
+namespace moesim {
+namespace {
+
+template <class Of>
+double mean_of(const PointResult& point, const Of& of) {
+  double sum = 0;
+  for (const WindowResult& window : point.windows) sum += of(window);
+  return sum / static_cast<double>(point.windows.size());
+}
+
+double worst_balance(const PointResult& point) {
+  double worst = 1;
+  for (const WindowResult& window : point.windows)
+    for (const double layer : window.balancedness) worst = std::min(worst, layer);
+  return worst;
+}
+
+double bytes_of(const WindowResult& window, bool scale_up) {
+  double sum = 0;
+  for (const auto& [tier, bytes] : window.tier_bytes)
+    if ((tier == "NVLink") == scale_up) sum += bytes;
+  return sum;
+}
+
+double worst_step(const PointResult& point) {
+  double worst = 0;
+  for (const WindowResult& window : point.windows) worst = std::max(worst, window.step_time);
+  return worst;
+}
+
+std::string moved_cell(const PointResult& before, const PointResult& point) {
+  const auto moves = moves_between(before, point);
+  return moves ? to_text(Bytes(moves->bytes)) : "-";
+}
+
+std::vector<std::string> row_of(const StudyResult& study, std::size_t index, double planning) {
+  const PointResult& point = study.points[index];
+  return {point.label,
+          quantity_text(median_step(point), "s"),
+          quantity_text(worst_step(point), "s"),
+          fmt::format("{:.3f}", mean_of(point, mean_balance)),
+          fmt::format("{:.3f}", worst_balance(point)),
+          fmt::format("{:.2f}", mean_of(point, [](const auto& w) { return w.ranks_per_token; })),
+          fmt::format("{:.2f}", mean_of(point, [](const auto& w) { return w.nodes_per_token; })),
+          to_text(Bytes(mean_of(point, [](const auto& w) { return bytes_of(w, true); }))),
+          to_text(Bytes(mean_of(point, [](const auto& w) { return bytes_of(w, false); }))),
+          to_text(Bytes(point.memory.headroom)),
+          moved_cell(study.points.front(), point),
+          planning > 0 ? quantity_text(planning, "s") : "-"};
+}
+
+// The comparison of two points that the bands of their metrics allow.
+std::string band_words(const StudyResult& study, const Duel& duel) {
+  for (const Comparison& comparison : compare_points(study))
+    if (comparison.better == duel.better && comparison.other == duel.other)
+      return certainty_text(study, comparison);
+  return "";
+}
+
+}  // namespace
+
+BakeOffTable bake_off_table(const StudyResult& study, const std::vector<double>& planning) {
+  BakeOffTable table;
+  table.heads = {"plan",          "median step",     "worst step",    "balance",
+                 "worst layer",   "ranks a token",   "nodes a token", "NVLink bytes",
+                 "network bytes", "memory headroom", "moved",         "planning"};
+  for (const std::size_t index : bake_off_ranking(study))
+    table.rows.push_back(row_of(study, index, index < planning.size() ? planning[index] : 0));
+  return table;
+}
+
+std::vector<std::string> bake_off_lines(const StudyResult& study) {
+  std::vector<std::string> lines;
+  const std::vector<Duel> all = duels(study);
+  for (const Duel& duel : all) {
+    lines.push_back(duel_text(study, duel));
+    const std::string band = band_words(study, duel);
+    if (!band.empty()) lines.back() += " " + band;
+  }
+  if (all.empty()) return lines;
+  const std::size_t best = all[0].better, before = best == 0 ? all[0].other : 0;
+  const PointResult& from = study.points[best == 0 ? best : before];
+  const PointResult& to = study.points[best == 0 ? before : best];
+  if (from.windows.empty() || to.windows.empty()) return lines;
+  lines.push_back(fmt::format("From {} to {}:", from.label, to.label));
+  for (std::string& line : difference_text(from, to)) lines.push_back(std::move(line));
+  return lines;
+}
+
+}  // namespace moesim

@@ -1,0 +1,118 @@
+// moesim compare: placement strategies on one trace and one cluster, planned on its first part and
+// judged in windows of the rest.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "analysis/analysis.h"
+#include "analysis/report/bake_off_text.h"
+#include "analysis/report/text_table.h"
+#include "cli/commands.h"
+#include "sim/io/files.h"
+#include "sim/plan/placement.h"
+#include "sim/study/study.h"
+
+namespace moesim {
+namespace {
+
+struct CompareArguments {
+  std::string scenario, out;
+  std::vector<std::string> strategies, overrides;
+  int windows = 20, jobs = 0;
+};
+
+// What the strategies and windows are to the scenario: more overrides.
+std::vector<std::string> all_overrides(const CompareArguments& arguments) {
+  std::vector<std::string> names = arguments.strategies;
+  if (names.empty()) names = Catalog<PlacementPart>::instance().names();
+  std::vector<std::string> overrides = arguments.overrides;
+  overrides.push_back("vary=" + nlohmann::json{{"plan.placement", names}}.dump());
+  overrides.push_back(fmt::format("workload.windows={}", arguments.windows));
+  return overrides;
+}
+
+// As SGLang's --init-expert-location reads it: by layer the logical expert of every slot.
+void write_placements(const StudyResult& result, const std::string& folder) {
+  make_folder(folder);
+  for (const PointResult& point : result.points) {
+    if (point.placement.empty()) continue;
+    const nlohmann::json mapping{{"physical_to_logical_map", point.placement}};
+    write_file(folder + "/" + point.varied.front().second + ".json", mapping.dump() + "\n");
+  }
+}
+
+std::vector<double> planning_seconds(const StudyResult& result, const std::string& out) {
+  std::vector<double> seconds;
+  for (const PointResult& point : result.points) {
+    const std::string file = wall_file(out + "/points/" + point.key + ".json");
+    const nlohmann::json wall = std::filesystem::exists(file)
+                                    ? nlohmann::json::parse(read_text_file(file), nullptr, false)
+                                    : nlohmann::json();
+    seconds.push_back(wall.is_object() ? wall.value("planning_seconds", 0.0) : 0.0);
+  }
+  return seconds;
+}
+
+void print(const StudyResult& result, const std::vector<double>& planning) {
+  constexpr std::size_t kWidth = 120;
+  const BakeOffTable table = bake_off_table(result, planning);
+  std::vector<TextColumn> columns;
+  for (const std::string& head : table.heads)
+    columns.push_back({head, columns.empty() ? std::size_t{20} : std::size_t{8}, !columns.empty()});
+  fmt::print("{}\n\n{}\n", result.name, text_table(columns, table.rows));
+  for (const PointResult& point : result.points)
+    if (!point.ran) fmt::print("{} did not run: {}\n", point.label, point.memory.verdict);
+  for (const std::string& line : bake_off_lines(result))
+    for (const std::string& part : wrapped(line, kWidth)) fmt::print("{}\n", part);
+}
+
+void compare(const CompareArguments& arguments) {
+  RunOptions options;
+  options.overrides = all_overrides(arguments);
+  const Study study = load_study(arguments.scenario, options.overrides);
+  options.out =
+      arguments.out.empty()
+          ? "out/" + std::filesystem::path(arguments.scenario).stem().string() + "_compare"
+          : arguments.out;
+  options.jobs = arguments.jobs > 0
+                     ? arguments.jobs
+                     : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.say = [](const std::string& line) { fmt::print(stderr, "  {}\n", line); };
+  const StudyResult result = run_study(study, options);
+  write_placements(result, options.out + "/placements");
+  write_file(options.out + "/study.csv", study_csv(result));
+  write_file(options.out + "/report.html", html_report(result));
+  print(result, planning_seconds(result, options.out));
+  fmt::print("\nPictures: {0}/report.html  Placements to deploy: {0}/placements/\n", options.out);
+}
+
+void add_compare(CLI::App& command) {
+  const auto arguments = std::make_shared<CompareArguments>();
+  command.add_option("scenario", arguments->scenario, "scenario file (JSON)")->required();
+  command
+      .add_option("--strategies", arguments->strategies,
+                  "placement strategies, the one in use first (default: all)")
+      ->delimiter(',');
+  command.add_option("--windows", arguments->windows, "parts of the trace to judge in, in order")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command.add_option("--out", arguments->out,
+                     "folder of the results (default: out/<scenario's name>_compare)");
+  command
+      .add_option("--set", arguments->overrides,
+                  "override a key: --set workload.planning_share=0.3 (repeatable)")
+      ->allow_extra_args(false);
+  command.add_option("--jobs", arguments->jobs, "strategies at a time (default: one a core)")
+      ->check(CLI::Range(1, 1024));
+  command.footer("Example: moesim compare scenarios/first_run.json --strategies contiguous,eplb");
+  command.callback([arguments] { compare(*arguments); });
+}
+
+const Registered<Command> registered{
+    "compare", "Compare placement strategies over windows of a trace", {add_compare}};
+
+}  // namespace
+}  // namespace moesim
