@@ -23,10 +23,13 @@ struct PlanningTokens {
 
 // The cluster a placement is for, as far as it costs; the EP group is the fabric's first ranks.
 struct PlacementCluster {
-  const Fabric* fabric = nullptr;                    // null = not known: all ranks and links alike
-  const RankCosts* costs = nullptr;                  // null as fabric
-  double dispatch_bytes = 0, combine_bytes = 0;      // of the row of a token copy
-  double nvlink_efficiency = 1, nic_efficiency = 1;  // reached shares of line rate
+  const Fabric* fabric = nullptr;    // null = not known: all ranks and links alike
+  const RankCosts* costs = nullptr;  // null = expert work takes no time
+  struct Way {
+    double row_bytes = 0;                              // of a token copy
+    double nvlink_efficiency = 1, nic_efficiency = 1;  // reached shares of line rate
+  };
+  Way dispatch, combine;
   double step_copies = 0;  // token copies of the EP group in one step of one MoE layer
 };
 

@@ -57,7 +57,9 @@ struct Scenario {
   ClusterSpec cluster;
   TraceSource trace;
   WorkloadSpec workload;
-  ShardingPlan plan;                 // placement still empty: build_plan fills it
+  ShardingPlan plan;                 // placement still empty: place_experts fills it
+  std::string placement_file;        // instead of plan.placement_strategy; empty = none
+  std::string previous_placement;    // file of what the strategy finds in place; empty = nothing
   std::vector<Fault> faults;         // in the order in which they take effect
   std::optional<Fidelity> fidelity;  // nullopt = auto
   std::uint64_t seed = 1;

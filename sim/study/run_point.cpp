@@ -8,9 +8,9 @@
 
 #include "sim/io/files.h"
 #include "sim/memory/memory_ledger.h"
-#include "sim/plan/placement.h"
 #include "sim/result/measure.h"
 #include "sim/study/faulted_steps.h"
+#include "sim/study/place_experts.h"
 #include "sim/study/point_words.h"
 #include "sim/study/pool_state.h"
 #include "sim/study/replay_steps.h"
@@ -36,24 +36,6 @@ void match_trace(const Scenario& scenario, const MoeModel& model, const RoutingT
       fmt::format("{} has {} MoE layers but {} has {}; to replay them in turn on a stand-in, name "
                   "it in shapes_from",
                   name, trace.moe_layers(), model.name, layers));
-}
-
-std::vector<Placement> place(const Scenario& scenario,
-                             const MoeModel& model,
-                             const RoutingTrace& trace,
-                             const std::vector<std::uint32_t>& planning_rows) {
-  const Parallelism& parallelism = scenario.plan.parallelism;
-  PlacementInput input;
-  input.load = expert_load(trace, planning_rows);
-  input.slots = static_cast<int>(model.experts) + scenario.plan.redundant_experts;
-  input.ranks = parallelism.expert;
-  const int per_node = scenario.cluster.options.gpus_per_node;
-  // Groups that share a node with others know no whole nodes of their own.
-  input.nodes = parallelism.expert % per_node == 0 ? parallelism.expert / per_node : 1;
-  input.groups = static_cast<int>(model.groups);
-  input.seed = scenario.seed;
-  return Catalog<PlacementPart>::instance().at(scenario.plan.placement_strategy,
-                                               "placement")(input);
 }
 
 void take_memory(const MemoryLedger& ledger, PointResult& result) {
@@ -91,7 +73,7 @@ PointResult run_point(const StudyPoint& point,
   const std::vector<Batch> batches = make_batches(scenario.workload, trace, split.replay,
                                                   scenario.plan.parallelism.data(), scenario.seed);
   Pool pool{build_cluster(scenario.cluster), scenario.plan};
-  pool.plan.placement = place(scenario, model, trace, split.planning);
+  pool.plan.placement = place_experts({scenario, model, pool.cluster, trace, split.planning});
   const StepSource source{model, trace, batches, threads};
   const PoolState state(std::move(pool), source, scenario.plan.max_tokens_per_rank);
   const Cluster& cluster = state.pool.cluster;

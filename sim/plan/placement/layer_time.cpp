@@ -41,6 +41,8 @@ LayerTime::LayerTime(const PlacementInput& input)
 
 void LayerTime::cost_experts(const PlacementInput& input) {
   const PlacementCluster& cluster = input.cluster;
+  experts_.assign(ranks_, {0, 0});
+  if (cluster.costs == nullptr) return;
   const std::size_t local = static_cast<std::size_t>(input.slots) / ranks_;
   const double mean = cluster.step_copies / input.slots;
   const auto low = static_cast<std::uint32_t>(std::max(1.0, mean / 2));
@@ -62,22 +64,21 @@ void LayerTime::cost_links(const PlacementInput& input) {
   const FabricPaths paths(*cluster.fabric);
   const std::size_t links = paths.bandwidth().size();
   std::vector<std::vector<double>> dispatch(links), combine(links);
-  const auto add_to = [&](std::vector<std::vector<double>>& by_link, std::size_t rank,
-                          double bytes) {
-    return [&by_link, &paths, &cluster, rank, bytes, ranks = ranks_](LinkId link) {
-      std::vector<double>& row = by_link[index(link)];
-      if (row.empty()) row.assign(ranks, 0);
-      const double efficiency =
-          paths.scale_up(link) ? cluster.nvlink_efficiency : cluster.nic_efficiency;
-      row[rank] +=
-          bytes / static_cast<double>(ranks) / (paths.bandwidth()[index(link)] * efficiency);
-    };
+  // A source's share of the copies of `rank`, on one link.
+  const auto put = [&](std::vector<double>& row, std::size_t rank, LinkId link,
+                       const PlacementCluster::Way& way) {
+    row.resize(ranks_, 0);
+    const double efficiency = paths.scale_up(link) ? way.nvlink_efficiency : way.nic_efficiency;
+    row[rank] +=
+        way.row_bytes / static_cast<double>(ranks_) / (paths.bandwidth()[index(link)] * efficiency);
   };
   for (std::size_t source = 0; source < ranks_; ++source) {
     for (std::size_t rank = 0; rank < ranks_; ++rank) {
       if (source == rank) continue;
-      for_each_link(paths, source, rank, add_to(dispatch, rank, cluster.dispatch_bytes));
-      for_each_link(paths, rank, source, add_to(combine, rank, cluster.combine_bytes));
+      for_each_link(paths, source, rank,
+                    [&](LinkId link) { put(dispatch[index(link)], rank, link, cluster.dispatch); });
+      for_each_link(paths, rank, source,
+                    [&](LinkId link) { put(combine[index(link)], rank, link, cluster.combine); });
     }
   }
   std::vector<std::vector<double>> kept;
