@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <string>
 
 #include "sim/core/error.h"
@@ -13,9 +14,12 @@
 namespace moesim {
 namespace {
 
+constexpr std::size_t kStrongest = 24;                  // edges of a vertex that METIS sees
 constexpr double kTotalWeight = 1e8, kTotalLoad = 1e6;  // METIS adds up 32-bit integers
 
-// The graph as METIS reads it. Edges that round to nothing or keep their ends apart are left out.
+// The graph as METIS reads it: the edges that are among the strongest of either end, since its time
+// grows with edges and the swaps afterwards see all. Edges that round to nothing or keep their ends
+// apart are left out.
 struct MetisGraph {
   std::vector<idx_t> first{0}, neighbours, edge_weight, vertex_weight;
 
@@ -27,6 +31,7 @@ struct MetisGraph {
     for (auto v = vertex; v != last_vertex; ++v) load += graph[*v].load;
     const double per_weight = kTotalWeight / std::max(weight, 1e-300);
     const double per_load = kTotalLoad / std::max(load, 1e-300);
+    for (auto v = vertex; v != last_vertex; ++v) weakest_.push_back(weakest_of(graph, *v));
     for (auto v = vertex; v != last_vertex; ++v) {
       vertex_weight.push_back(1);
       vertex_weight.push_back(1 + static_cast<idx_t>(graph[*v].load * per_load));
@@ -35,16 +40,30 @@ struct MetisGraph {
   }
 
  private:
+  // The weight from which on an edge is among the strongest of a vertex.
+  static double weakest_of(const ReplicaGraph& graph, std::size_t v) {
+    std::vector<double> weights;
+    const auto [edge, last_edge] = out_edges(v, graph);
+    for (auto e = edge; e != last_edge; ++e) weights.push_back(graph[*e].weight);
+    if (weights.size() <= kStrongest) return 0;
+    const auto weakest = weights.begin() + kStrongest - 1;
+    std::nth_element(weights.begin(), weakest, weights.end(), std::greater<>());
+    return *weakest;
+  }
+
   void add_edges(const ReplicaGraph& graph, std::size_t v, double per_weight) {
     const auto [edge, last_edge] = out_edges(v, graph);
     for (auto e = edge; e != last_edge; ++e) {
       const auto scaled = static_cast<idx_t>(std::lround(graph[*e].weight * per_weight));
-      if (scaled <= 0) continue;
+      const double enough = std::min(weakest_[v], weakest_[target(*e, graph)]);
+      if (scaled <= 0 || graph[*e].weight < enough) continue;
       neighbours.push_back(static_cast<idx_t>(target(*e, graph)));
       edge_weight.push_back(scaled);
     }
     first.push_back(static_cast<idx_t>(neighbours.size()));
   }
+
+  std::vector<double> weakest_;  // by vertex
 };
 
 std::vector<std::size_t> rough_cut(const ReplicaGraph& graph,

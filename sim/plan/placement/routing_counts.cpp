@@ -13,32 +13,58 @@ void require_tokens(const PlacementInput& input, const std::string& strategy) {
                    "trace (--trace)");
 }
 
+namespace {
+
+// Calls visit(trace row) for the rows of the window. A row is a cache line or more from the last
+// one, in an order the hardware cannot guess, so its choices in `layer` are fetched ahead.
+template <class Visit>
+void for_each_row(const PlanningTokens& tokens, std::size_t layer, const Visit& visit) {
+  constexpr std::size_t kRowsAhead = 16;
+  for (std::size_t i = 0; i < tokens.rows.size(); ++i) {
+    if (i + kRowsAhead < tokens.rows.size())
+      __builtin_prefetch(tokens.trace->choice(tokens.rows[i + kRowsAhead], layer).data());
+    visit(tokens.rows[i]);
+  }
+}
+
+// The experts among a token's choices.
+void keep_experts(std::span<const std::uint16_t> choice,
+                  std::size_t experts,
+                  std::vector<std::uint16_t>& kept) {
+  kept.clear();
+  for (const std::uint16_t expert : choice)
+    if (expert < experts) kept.push_back(expert);
+}
+
+}  // namespace
+
 ExpertPairs co_activation(const PlanningTokens& tokens, std::size_t layer) {
   const auto experts = static_cast<std::size_t>(tokens.trace->header.experts);
   ExpertPairs pairs(experts);
-  for (const std::uint32_t row : tokens.rows) {
-    const auto choice = tokens.trace->choice(row, layer);
-    for (std::size_t i = 0; i < choice.size(); ++i)
-      for (std::size_t j = 0; j < i; ++j)
-        if (choice[i] < experts && choice[j] < experts && choice[i] != choice[j])
-          ++pairs.at(std::max(choice[i], choice[j]), std::min(choice[i], choice[j]));
+  std::vector<std::uint16_t> chosen;
+  for_each_row(tokens, layer, [&](std::uint32_t row) {
+    keep_experts(tokens.trace->choice(row, layer), experts, chosen);
+    for (std::size_t i = 0; i < chosen.size(); ++i)
+      for (std::size_t j = 0; j < i; ++j) ++pairs.at(chosen[i], chosen[j]);
+  });
+  for (std::size_t a = 0; a < experts; ++a) {
+    pairs.at(a, a) = 0;
+    for (std::size_t b = 0; b < a; ++b)
+      pairs.at(a, b) = pairs.at(b, a) = pairs.at(a, b) + pairs.at(b, a);
   }
-  for (std::size_t a = 0; a < experts; ++a)
-    for (std::size_t b = 0; b < a; ++b) pairs.at(b, a) = pairs.at(a, b);
   return pairs;
 }
 
 ExpertPairs transitions(const PlanningTokens& tokens, std::size_t layer) {
   const auto experts = static_cast<std::size_t>(tokens.trace->header.experts);
   ExpertPairs pairs(experts);
-  for (const std::uint32_t row : tokens.rows) {
-    const auto next = tokens.trace->choice(row, layer + 1);
-    for (const std::uint16_t from : tokens.trace->choice(row, layer)) {
-      if (from >= experts) continue;
-      for (const std::uint16_t to : next)
-        if (to < experts) ++pairs.at(from, to);
-    }
-  }
+  std::vector<std::uint16_t> chosen, next;
+  for_each_row(tokens, layer, [&](std::uint32_t row) {
+    keep_experts(tokens.trace->choice(row, layer), experts, chosen);
+    keep_experts(tokens.trace->choice(row, layer + 1), experts, next);
+    for (const std::uint16_t from : chosen)
+      for (const std::uint16_t to : next) ++pairs.at(from, to);
+  });
   return pairs;
 }
 
