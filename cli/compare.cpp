@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "sim/io/files.h"
 #include "sim/plan/placement.h"
+#include "sim/plan/placement_file.h"
 #include "sim/study/study.h"
 
 namespace moesim {
@@ -34,13 +35,30 @@ std::vector<std::string> all_overrides(const CompareArguments& arguments) {
   return overrides;
 }
 
-// As SGLang's --init-expert-location reads it: by layer the logical expert of every slot.
+std::vector<Placement> placements_of(const PointResult& point) {
+  std::vector<Placement> placements;
+  for (const std::vector<int>& experts : point.placement) {
+    placements.emplace_back();
+    for (std::size_t slot = 0; slot < experts.size(); ++slot) {
+      placements.back().replica_of.push_back(LogicalExpert{experts[slot]});
+      placements.back().rank_of.push_back(
+          id_of<Rank>(slot * static_cast<std::size_t>(point.group_ranks) / experts.size()));
+    }
+  }
+  return placements;
+}
+
 void write_placements(const StudyResult& result, const std::string& folder) {
   make_folder(folder);
   for (const PointResult& point : result.points) {
     if (point.placement.empty()) continue;
-    const nlohmann::json mapping{{"physical_to_logical_map", point.placement}};
-    write_file(folder + "/" + point.varied.front().second + ".json", mapping.dump() + "\n");
+    PlacementOrigin origin;
+    origin.strategy = point.label;
+    origin.experts = static_cast<int>(point.expert_load.front().size());
+    origin.ranks = point.group_ranks;
+    origin.layer_ids = point.expert_load_layers;
+    write_file(folder + "/" + point.varied.front().second + ".json",
+               placement_text(placements_of(point), origin, PlacementFormat::sglang));
   }
 }
 

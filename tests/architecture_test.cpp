@@ -73,6 +73,7 @@ const std::vector<LibraryRule>& library_rules() {
       {{"hwy"}, {"workloads/forward", "tests/workloads", "bench"}},
       {{"unicode"}, {"workloads/tokens"}},
       {{"nlopt"}, {"sim/calibrate"}},
+      {{"metis.h"}, {"sim/plan/placement"}},
       {{"CLI"}, {"cli"}},
       {{"doctest"}, {"tests"}},
       {{"benchmark"}, {"bench"}},

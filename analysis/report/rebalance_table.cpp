@@ -37,10 +37,10 @@ std::string payback_text(const RebalanceResult& mean) {
 }  // namespace
 
 std::string rebalance_table(const StudyResult& study) {
-  const std::vector<TextColumn> columns{
-      {"plan", 24, false},    {"rebalances", 10, true}, {"moved each", 10, true},
-      {"steps longer", 9, true}, {"host", 8, true},        {"step before", 9, true},
-      {"step after", 9, true},   {"pays back after", 12, true}};
+  const std::vector<TextColumn> columns{{"plan", 24, false},      {"rebalances", 10, true},
+                                        {"moved each", 10, true}, {"steps longer", 9, true},
+                                        {"host", 8, true},        {"step before", 9, true},
+                                        {"step after", 9, true},  {"pays back after", 12, true}};
   std::vector<std::vector<std::string>> rows;
   for (const PointResult& point : study.points) {
     if (point.rebalances.empty()) continue;

@@ -77,11 +77,10 @@ Migration migration_between(const std::vector<Placement>& from,
   Migration migration;
   migration.replicas.resize(from.size());
   for (std::size_t layer = layers.first; layer < std::min(layers.last, from.size()); ++layer)
-    migration.replicas[layer] =
-        in_all_groups(moved_in_group(from[layer], to.at(layer),
-                                     static_cast<std::size_t>(parallelism.expert),
-                                     static_cast<std::size_t>(ranks_per_node)),
-                      parallelism);
+    migration.replicas[layer] = in_all_groups(
+        moved_in_group(from[layer], to.at(layer), static_cast<std::size_t>(parallelism.expert),
+                       static_cast<std::size_t>(ranks_per_node)),
+        parallelism);
   return migration;
 }
 

@@ -12,7 +12,7 @@ namespace moesim {
 // By trace MoE layer the replicas that ranks of the pool send each other; null = none.
 struct Migration {
   std::vector<std::shared_ptr<const RowCounts>> replicas;
-  double expert_bytes = 0;  // of one replica in one layer
+  double expert_bytes = 0;      // of one replica in one layer
   std::uint64_t moved() const;  // replicas of all trace layers
 };
 

@@ -1,10 +1,11 @@
-// Expert load of trace rows, counted by threads with counters of their own.
+// Expert load of trace rows, counted by threads with counters of their own; what ranks make of it.
 #include "sim/plan/placement.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <thread>
 
 #include "sim/core/error.h"
@@ -78,6 +79,41 @@ std::vector<std::vector<double>> expert_load(const RoutingTrace& trace,
       load[i / experts][i % experts] += static_cast<double>(count.load[i]);
   }
   return load;
+}
+
+std::vector<double> rank_load(const Placement& placement,
+                              const std::vector<double>& load,
+                              std::size_t ranks) {
+  std::vector<double> replicas(load.size(), 0), of_rank(ranks, 0);
+  for (const LogicalExpert expert : placement.replica_of)
+    if (expert != kNoExpert) replicas[index(expert)] += 1;
+  for (std::size_t slot = 0; slot < placement.replica_of.size(); ++slot) {
+    const LogicalExpert expert = placement.replica_of[slot];
+    if (expert != kNoExpert)
+      of_rank[index(placement.rank_of[slot])] += load[index(expert)] / replicas[index(expert)];
+  }
+  return of_rank;
+}
+
+std::size_t replicas_that_move(const Placement& before, const Placement& now) {
+  const auto pairs = [](const Placement& placement) {
+    std::vector<std::pair<Rank, LogicalExpert>> held;
+    for (std::size_t slot = 0; slot < placement.replica_of.size(); ++slot)
+      held.emplace_back(placement.rank_of[slot], placement.replica_of[slot]);
+    std::sort(held.begin(), held.end());
+    return held;
+  };
+  const auto old = pairs(before);
+  std::size_t moved = 0;
+  for (const auto& one : pairs(now))
+    if (!std::binary_search(old.begin(), old.end(), one)) ++moved;
+  return moved;
+}
+
+double balancedness(std::span<const double> load_by_rank) {
+  const double most = *std::max_element(load_by_rank.begin(), load_by_rank.end());
+  const double sum = std::accumulate(load_by_rank.begin(), load_by_rank.end(), 0.0);
+  return most > 0 ? sum / static_cast<double>(load_by_rank.size()) / most : 1;
 }
 
 }  // namespace moesim

@@ -2,18 +2,13 @@
 #include "sim/result/window_figures.h"
 
 #include <algorithm>
-#include <numeric>
+
+#include "sim/plan/placement.h"
 
 namespace moesim {
 namespace {
 
-double balancedness(const std::vector<std::uint64_t>& by_rank) {
-  const auto most = static_cast<double>(*std::max_element(by_rank.begin(), by_rank.end()));
-  const double sum = std::accumulate(by_rank.begin(), by_rank.end(), 0.0);
-  return most == 0 ? 1 : sum / static_cast<double>(by_rank.size()) / most;
-}
-
-void add_loads(const StepGraph& graph, std::vector<std::vector<std::uint64_t>>& rank_load) {
+void add_loads(const StepGraph& graph, std::vector<std::vector<double>>& rank_load) {
   for (std::size_t i = 0; i < graph.loads.size(); ++i) {
     const MoeLayerLoad& load = graph.loads[i];
     if (static_cast<std::size_t>(load.trace_layer) != i) continue;  // replayed once more

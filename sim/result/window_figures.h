@@ -21,9 +21,9 @@ class WindowFigures {
   struct Sums {
     int steps = 0;
     WindowResult parts;
-    std::vector<std::vector<std::uint64_t>> rank_load;  // [trace moe layer][rank]
-    double ranks_reached = 0, nodes_reached = 0;        // over layers and tokens
-    double tokens = 0;                                  // of those layers
+    std::vector<std::vector<double>> rank_load;   // [trace moe layer][rank]
+    double ranks_reached = 0, nodes_reached = 0;  // over layers and tokens
+    double tokens = 0;                            // of those layers
     std::map<LinkTier, double> tier_bytes;
   };
   static WindowResult mean(const Sums& sums);

@@ -7,10 +7,10 @@
 
 #include "sim/io/files.h"
 #include "sim/plan/all_to_all.h"
-#include "sim/plan/placement.h"
 #include "sim/scenario/at_place.h"
 #include "sim/scenario/load_cluster.h"
 #include "sim/scenario/load_faults.h"
+#include "sim/scenario/load_placement.h"
 #include "sim/scenario/load_precision.h"
 #include "sim/scenario/load_synthetic.h"
 
@@ -21,14 +21,6 @@ constexpr int kMostSms = 160;  // where an accelerator does not say; Blackwell's
 
 std::string path_from(const std::string& folder, const std::string& path) {
   return path.starts_with('/') || folder.empty() ? path : folder + "/" + path;
-}
-
-// A path in the scenario starts from its folder, one given by --set from where the user is.
-std::string existing_path(const JsonNode& node, const std::string& folder) {
-  const bool given = node.where().file.starts_with("--set ");
-  std::string path = path_from(given ? "" : folder, node.as_string());
-  if (!std::filesystem::exists(path)) node.fail("there is no file or folder " + path);
-  return path;
 }
 
 void read_int(
@@ -177,10 +169,6 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
   read_int(node, "exchange_sms", plan.exchange_sms, 0, sms > 0 ? sms : kMostSms);
   if (const auto factor = node.find("capacity_factor"))
     plan.capacity_factor = factor->as_ratio(0, 1000);
-  if (const auto placement = node.find("placement")) {
-    plan.placement_strategy =
-        placement->as_choice(Catalog<PlacementPart>::instance().names(), "placement");
-  }
   if (const auto reduction = node.find("tensor_reduction")) {
     plan.tensor_reduction =
         reduction->as_choice({"scatter", "allreduce"}, "tensor reduction") == "allreduce"
@@ -205,6 +193,13 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
 }
 
 }  // namespace
+
+std::string existing_path(const JsonNode& node, const std::string& folder) {
+  const bool given = node.where().file.starts_with("--set ");
+  std::string path = path_from(given ? "" : folder, node.as_string());
+  if (!std::filesystem::exists(path)) node.fail("there is no file or folder " + path);
+  return path;
+}
 
 std::string resolve_model(const std::string& name, const std::string& folder) {
   if (name == "reference") return data_path("workloads/reference/model");
@@ -234,6 +229,8 @@ Scenario load_scenario(const JsonNode& root, const std::string& folder) {
     check_exchanges(scenario.plan, scenario.cluster.options.gpus_per_node);
     return 0;
   });
+  if (const auto placement = root.at("plan").find("placement"))
+    read_placement_choice(*placement, folder, model, scenario);
   if (const auto rebalance = root.at("plan").find("rebalance"))
     scenario.rebalance = read_rebalance(*rebalance, scenario.workload);
   if (const auto faults = root.find("faults"))

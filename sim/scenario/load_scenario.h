@@ -10,6 +10,10 @@ namespace moesim {
 // InputError at the value that is wrong, also for plans that the model or the cluster cannot hold.
 Scenario load_scenario(const JsonNode& root, const std::string& folder);
 
+// A path in the scenario starts from `folder`, one given by --set from where the user is.
+// InputError where nothing is there.
+std::string existing_path(const JsonNode& node, const std::string& folder);
+
 // The folder or name load_model understands: "reference" is the shipped model's folder.
 std::string resolve_model(const std::string& name, const std::string& folder);
 

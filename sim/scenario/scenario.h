@@ -49,10 +49,11 @@ struct TraceSource {
 
 // When a workload's windows begin with a new placement, and what that costs.
 struct RebalancePolicy {
-  int every = 1;         // windows
-  double threshold = 0;  // only where a rank's largest over mean load in the window before reaches it
-  int load_windows = 1;  // that a placement is planned on: the ones before
-  Seconds host_time{};   // of the host for one rebalance, while no step runs
+  int every = 1;  // windows
+  double threshold =
+      0;  // only where a rank's largest over mean load in the window before reaches it
+  int load_windows = 1;      // that a placement is planned on: the ones before
+  Seconds host_time{};       // of the host for one rebalance, while no step runs
   int layers_per_chunk = 0;  // MoE layers of the trace that move in one step; 0 = all
 };
 
@@ -66,10 +67,12 @@ struct Scenario {
   ClusterSpec cluster;
   TraceSource trace;
   WorkloadSpec workload;
-  ShardingPlan plan;                 // placement still empty: build_plan fills it
+  ShardingPlan plan;               // placement still empty: place_experts fills it
+  std::string placement_file;      // instead of plan.placement_strategy; empty = none
+  std::string previous_placement;  // file of what the strategy finds in place; empty = nothing
   std::optional<RebalancePolicy> rebalance;  // nullopt = never
-  std::vector<Fault> faults;         // in the order in which they take effect
-  std::optional<Fidelity> fidelity;  // nullopt = auto
+  std::vector<Fault> faults;                 // in the order in which they take effect
+  std::optional<Fidelity> fidelity;          // nullopt = auto
   std::uint64_t seed = 1;
 };
 

@@ -93,7 +93,8 @@ bool crosses_nodes(const Parallelism& parallelism, int per_node) {
 void note_limits(const Scenario& scenario, PointResult& result) {
   const ShardingPlan& plan = scenario.plan;
   const WorkloadSpec& workload = scenario.workload;
-  if (plan.redundant_experts > 0 && plan.placement_strategy != "eplb") {
+  if (plan.redundant_experts > 0 &&
+      (plan.placement_strategy == "contiguous" || plan.placement_strategy == "round_robin")) {
     result.notes.push_back(fmt::format(
         "{} fills its {} redundant slots in order, whatever the load; the plain baseline "
         "is redundant_experts 0.",

@@ -36,8 +36,8 @@ class RebalancedSteps {
   }
   StepInputs inputs(const ShardingPlan& plan, const Migration* migration) const {
     const StepInputs now = work_.start.inputs();
-    return {now.model, now.cluster, plan,        now.trace,       now.costs, false,    now.threads,
-            now.paths, false,       now.flows_every, now.count_reach, migration};
+    return {now.model,   now.cluster, plan,  now.trace,       now.costs,       false,
+            now.threads, now.paths,   false, now.flows_every, now.count_reach, migration};
   }
   double step_time(const ShardingPlan& plan, const Batch& batch, const Migration* migration) const {
     return replay_step(inputs(plan, migration), batch, work_.fidelity).timeline.makespan.count();
@@ -94,16 +94,15 @@ double RebalancedSteps::migrate(std::size_t window,
   double longer = 0;
   for (std::size_t first = 0; first < layers; first += chunk) {
     const LayerSpan span{first, std::min(first + chunk, layers)};
-    Migration migration =
-        migration_between(mixed.placement, fresh, plan_.parallelism,
-                          work_.start.pool.cluster.fabric.ranks_per_node, span);
+    Migration migration = migration_between(mixed.placement, fresh, plan_.parallelism,
+                                            work_.start.pool.cluster.fabric.ranks_per_node, span);
     migration.expert_bytes = expert_bytes(work_.start.source.model, plan_).value;
     const Batch& step = batch(window, static_cast<std::size_t>(rebalanced.steps));
     longer += step_time(mixed, step, &migration) - step_time(mixed, step, nullptr);
     for (std::size_t layer = span.first; layer < span.last; ++layer) {
       if (migration.replicas[layer]) {
-        const auto replayed = static_cast<double>(
-            layers_replaying(work_.start.source.model, plan_, layer));
+        const auto replayed =
+            static_cast<double>(layers_replaying(work_.start.source.model, plan_, layer));
         const auto moved = static_cast<double>(migration.replicas[layer]->total());
         rebalanced.replicas += moved * replayed;
         rebalanced.moved_bytes += moved * replayed * migration.expert_bytes;

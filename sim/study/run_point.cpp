@@ -10,9 +10,9 @@
 #include "sim/io/files.h"
 #include "sim/memory/memory_ledger.h"
 #include "sim/memory/rank_memory.h"
-#include "sim/plan/placement.h"
 #include "sim/result/measure.h"
 #include "sim/study/faulted_steps.h"
+#include "sim/study/place_experts.h"
 #include "sim/study/point_words.h"
 #include "sim/study/pool_state.h"
 #include "sim/study/rebalanced_steps.h"
@@ -39,24 +39,6 @@ void match_trace(const Scenario& scenario, const MoeModel& model, const RoutingT
       fmt::format("{} has {} MoE layers but {} has {}; to replay them in turn on a stand-in, name "
                   "it in shapes_from",
                   name, trace.moe_layers(), model.name, layers));
-}
-
-std::vector<Placement> place(const Scenario& scenario,
-                             const MoeModel& model,
-                             const RoutingTrace& trace,
-                             const std::vector<std::uint32_t>& planning_rows) {
-  const Parallelism& parallelism = scenario.plan.parallelism;
-  PlacementInput input;
-  input.load = expert_load(trace, planning_rows);
-  input.slots = static_cast<int>(model.experts) + scenario.plan.redundant_experts;
-  input.ranks = parallelism.expert;
-  const int per_node = scenario.cluster.options.gpus_per_node;
-  // Groups that share a node with others know no whole nodes of their own.
-  input.nodes = parallelism.expert % per_node == 0 ? parallelism.expert / per_node : 1;
-  input.groups = static_cast<int>(model.groups);
-  input.seed = scenario.seed;
-  return Catalog<PlacementPart>::instance().at(scenario.plan.placement_strategy,
-                                               "placement")(input);
 }
 
 // One after another: the whole replay part, or its windows.
@@ -122,7 +104,7 @@ PointResult run_point(const StudyPoint& point,
   const std::vector<Batch> batches = judged_batches(scenario, trace, split.replay);
   Pool pool{build_cluster(scenario.cluster), scenario.plan};
   const auto begin = std::chrono::steady_clock::now();
-  pool.plan.placement = place(scenario, model, trace, split.planning);
+  pool.plan.placement = place_experts({scenario, model, pool.cluster, trace, split.planning});
   const std::chrono::duration<double> planning = std::chrono::steady_clock::now() - begin;
   const StepSource source{model, trace, batches, threads, workload.windows > 0};
   const PoolState state(std::move(pool), source, scenario.plan.max_tokens_per_rank);
@@ -146,8 +128,9 @@ PointResult run_point(const StudyPoint& point,
         step_fidelity(state.inputs(), state.batches.front(), scenario.fidelity, result);
     std::optional<MemoryLedger> unfit;
     if (scenario.rebalance)
-      replay_rebalanced_steps({scenario, state, cut_windows(split.replay, workload.windows), fidelity},
-                              measurement, result);
+      replay_rebalanced_steps(
+          {scenario, state, cut_windows(split.replay, workload.windows), fidelity}, measurement,
+          result);
     else if (scenario.faults.empty())
       replay_steps(state.inputs(), state.batches, fidelity, measurement, result);
     else

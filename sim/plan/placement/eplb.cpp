@@ -9,6 +9,7 @@
 #include <span>
 
 #include "sim/core/error.h"
+#include "sim/plan/placement/replicas.h"
 #include "sim/plan/placement/slots.h"
 
 namespace moesim {
@@ -37,24 +38,6 @@ std::vector<std::size_t> pack_evenly(std::span<const float> weight, std::size_t 
   return place;
 }
 
-// The expert of each replica: every expert once, then one replica at a time for the expert with the
-// largest load per replica. `share` becomes that load per replica.
-std::vector<std::size_t> replicate(std::span<const float> load,
-                                   std::size_t slots,
-                                   std::vector<float>& share) {
-  std::vector<std::size_t> expert_of(load.size());
-  std::iota(expert_of.begin(), expert_of.end(), std::size_t{0});
-  share.assign(load.begin(), load.end());
-  std::vector<float> replicas(load.size(), 1.0F);
-  while (expert_of.size() < slots) {
-    const auto hottest =
-        static_cast<std::size_t>(std::max_element(share.begin(), share.end()) - share.begin());
-    expert_of.push_back(hottest);
-    share[hottest] = load[hottest] / ++replicas[hottest];
-  }
-  return expert_of;
-}
-
 struct Shape {
   std::size_t experts, slots, ranks, groups, nodes;
 };
@@ -80,15 +63,16 @@ EplbLayer balance_layer(const std::vector<double>& layer_load, const Shape& shap
   EplbLayer layer;
   layer.expert_of_slot.resize(shape.slots);
   layer.slots_of_expert.resize(shape.experts);
-  std::vector<float> node_load(node_experts), share, replica_load(node_slots);
+  std::vector<float> node_load(node_experts), replica_load(node_slots);
   for (std::size_t node = 0; node < shape.nodes; ++node) {
     const auto of_node = std::span(experts).subspan(node * node_experts, node_experts);
     for (std::size_t i = 0; i < node_experts; ++i) node_load[i] = load[of_node[i]];
-    const std::vector<std::size_t> replicas = replicate(node_load, node_slots, share);
-    for (std::size_t i = 0; i < node_slots; ++i) replica_load[i] = share[replicas[i]];
+    const Replicas replicas = replicate(node_load, node_slots);
+    for (std::size_t i = 0; i < node_slots; ++i)
+      replica_load[i] = replicas.share[replicas.expert_of[i]];
     const auto place = pack_evenly(replica_load, shape.ranks / shape.nodes);
     for (std::size_t i = 0; i < node_slots; ++i) {
-      const std::size_t expert = of_node[replicas[i]];
+      const std::size_t expert = of_node[replicas.expert_of[i]];
       const auto slot = static_cast<int>(node * node_slots + place[i]);
       layer.expert_of_slot[static_cast<std::size_t>(slot)] = static_cast<int>(expert);
       layer.slots_of_expert[expert].push_back(slot);

@@ -3,7 +3,6 @@
 // in 72 slots.
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <map>
 
 #include "sim/io/json_reader.h"
@@ -36,17 +35,9 @@ Placement planned_on(const Load& load, const std::string& strategy = "eplb") {
   return Catalog<PlacementPart>::instance().at(strategy, "placement")(input).front();
 }
 
-// max / mean of rank loads when each expert's load is dealt evenly over its replicas.
+// max / mean of rank loads.
 double imbalance(const Placement& placement, const Load& load) {
-  std::vector<double> replicas(load.size()), ranks(8);
-  for (const LogicalExpert expert : placement.replica_of) ++replicas[index(expert)];
-  double sum = 0;
-  for (std::size_t slot = 0; slot < placement.replica_of.size(); ++slot) {
-    const std::size_t expert = index(placement.replica_of[slot]);
-    ranks[index(placement.rank_of[slot])] += load[expert] / replicas[expert];
-  }
-  for (const double rank : ranks) sum += rank;
-  return *std::max_element(ranks.begin(), ranks.end()) / (sum / 8);
+  return 1 / balancedness(rank_load(placement, load, 8));
 }
 
 }  // namespace

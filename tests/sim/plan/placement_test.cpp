@@ -45,6 +45,35 @@ PlacementInput input_of(const Shape& shape) {
   return input;
 }
 
+// The input of input_of with tokens of a planning window, and loads that are theirs: half of the
+// trace's rows, two experts each, the last layer unrouted.
+struct RoutedInput {
+  RoutingTrace trace;
+  std::vector<std::uint32_t> rows = all_rows(40);
+  PlacementInput input;
+
+  explicit RoutedInput(const Shape& shape) : input(input_of(shape)) {
+    TraceColumns columns;
+    columns.header = {1, "laws", shape.experts, 2, {0, 1, 2}, "synthetic", 0, {"all"}, ""};
+    const std::size_t tokens = 2 * rows.size();
+    Random random(5);
+    for (std::size_t token = 0; token < tokens; ++token)
+      for (int layer = 0; layer < 3; ++layer) {
+        const auto first = random.below(static_cast<std::uint64_t>(shape.experts));
+        columns.experts.push_back(layer == 2 ? kNotRouted : static_cast<std::uint16_t>(first));
+        columns.experts.push_back(layer == 2 ? kNotRouted : static_cast<std::uint16_t>(first / 2));
+      }
+    for (auto* column : {&columns.request, &columns.position, &columns.step})
+      column->assign(tokens, 0);
+    columns.domain.assign(tokens, 0);
+    columns.phase.assign(tokens, 0);
+    trace = make_trace(std::move(columns));
+    input.load = expert_load(trace, rows);
+    input.tokens = {&trace, rows};
+  }
+  RoutedInput(const RoutedInput&) = delete;
+};
+
 std::vector<int> experts_on(const Placement& placement, int rank) {
   std::vector<int> experts;
   for (std::size_t slot = 0; slot < placement.rank_of.size(); ++slot)
@@ -83,14 +112,16 @@ TEST_CASE(
     "every placement holds every expert and fills each rank with its slots, the same each time") {
   const auto& catalog = Catalog<PlacementPart>::instance();
   const std::vector<std::string> names = catalog.names();
-  for (const char* name : {"contiguous", "eplb", "round_robin"})
+  for (const char* name : {"affinity", "co_activation", "contiguous", "eplb", "eplb_preserving",
+                           "greedy", "round_robin", "topology_aware"})
     CHECK(std::count(names.begin(), names.end(), name) == 1);
   for (const std::string& name : names) {
     for (const Shape& shape : shapes()) {
       CAPTURE(name);
       CAPTURE(shape.slots);
       CAPTURE(shape.ranks);
-      const PlacementInput input = input_of(shape);
+      const RoutedInput routed(shape);
+      const PlacementInput& input = routed.input;
       const auto placements = catalog.at(name, "placement")(input);
       const auto again = catalog.at(name, "placement")(input);
       REQUIRE(placements.size() == input.load.size());
@@ -124,6 +155,39 @@ TEST_CASE("round robin deals experts out and moves on by a rank where one would 
   const Placement uneven = round_robin(input_of({6, 8, 4, 1, 1}))[0];
   CHECK(experts_on(uneven, 0) == std::vector<int>{0, 4});
   CHECK(experts_on(uneven, 2) == std::vector<int>{2, 0});
+}
+
+TEST_CASE("strategies that see tokens look at the planning window alone") {
+  const auto& catalog = Catalog<PlacementPart>::instance();
+  RoutedInput routed({60, 64, 8, 4, 4});
+  RoutedInput later({60, 64, 8, 4, 4});
+  std::vector<std::uint16_t> experts(later.trace.experts.begin(), later.trace.experts.end());
+  std::reverse(experts.begin() + 40 * 3 * 2, experts.end() - 2 * 2);  // rows after the window
+  later.trace.experts = experts;
+  for (const char* name : {"affinity", "co_activation"}) {
+    const auto now = catalog.at(name, "placement")(routed.input);
+    const auto same = catalog.at(name, "placement")(later.input);
+    for (std::size_t layer = 0; layer < now.size(); ++layer)
+      CHECK(now[layer].replica_of == same[layer].replica_of);
+    CHECK_THROWS_WITH_AS(catalog.at(name, "placement")(input_of({8, 8, 4, 2, 2})),
+                         doctest::Contains("needs to see which experts each token chose"),
+                         InputError);
+  }
+}
+
+TEST_CASE("strategies of more than load put no expert on a rank twice") {
+  for (const char* name : {"affinity", "co_activation", "greedy"})
+    for (int experts = 2; experts <= 10; ++experts)
+      for (int ranks = 1; ranks <= 6; ++ranks)
+        for (int slots = (experts + ranks - 1) / ranks * ranks; slots <= experts * ranks;
+             slots += ranks) {
+          const RoutedInput routed({experts, slots, ranks, ranks % 2 == 0 ? 2 : 1, 1});
+          for (const Placement& placement :
+               Catalog<PlacementPart>::instance().at(name, "placement")(routed.input))
+            if (some_rank_has_an_expert_twice(placement, ranks))
+              FAIL_CHECK(name << ": " << experts << " experts, " << slots << " slots, " << ranks
+                              << " ranks");
+        }
 }
 
 TEST_CASE("the baselines put no expert on a rank twice") {
@@ -182,6 +246,21 @@ TEST_CASE("an expert id beyond the experts is refused when it is used") {
       expert_load(trace, {1, 4}),
       "trace: token row 4, layer 3: expert 9, allowed: 0 to 3, and 65535 for not routed",
       InputError);
+}
+
+TEST_CASE("rank loads, balancedness and moves are those counted by hand") {
+  // Expert 0 (load 6) on ranks 0 and 1, expert 1 (load 2) on rank 0, expert 2 (load 4) on rank 1.
+  const Placement now{{LogicalExpert{0}, LogicalExpert{1}, LogicalExpert{2}, LogicalExpert{0}},
+                      {Rank{0}, Rank{0}, Rank{1}, Rank{1}}};
+  const std::vector<double> by_rank = rank_load(now, {6, 2, 4}, 2);
+  CHECK(by_rank == std::vector<double>{5, 7});
+  CHECK(balancedness(by_rank) == doctest::Approx(6.0 / 7));
+  CHECK(balancedness(std::vector<double>{0, 0}) == 1);
+  // Before, rank 0 held 1 and 2 and rank 1 held 2 and 0: only the 0 on rank 0 is new.
+  const Placement before{{LogicalExpert{1}, LogicalExpert{2}, LogicalExpert{2}, LogicalExpert{0}},
+                         {Rank{0}, Rank{0}, Rank{1}, Rank{1}}};
+  CHECK(replicas_that_move(before, now) == 1);
+  CHECK(replicas_that_move(now, now) == 0);
 }
 
 TEST_CASE("an unknown placement is refused with the nearest name") {

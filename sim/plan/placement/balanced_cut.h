@@ -1,0 +1,31 @@
+// A graph cut into parts of exactly as many vertices each, little weight between them.
+#pragma once
+
+#include <boost/graph/adjacency_matrix.hpp>
+#include <cstdint>
+#include <vector>
+
+namespace moesim {
+
+// Vertices are replicas of experts, edges what is gained by having both ends in one part. Weights
+// below 0 keep the ends apart. Edges of weight 0 may be left out.
+struct ReplicaLoad {
+  double load = 0;
+};
+struct TogetherWeight {
+  double weight = 0;
+};
+using ReplicaGraph = boost::adjacency_matrix<boost::undirectedS, ReplicaLoad, TogetherWeight>;
+
+// A part's load may exceed the mean by this where the cut profits; a single vertex may force more.
+inline constexpr double kLoadSlack = 0.1;
+
+// The part of each vertex. `parts` divides the vertices. Cut by METIS (recursive bisection under
+// two constraints, vertices and load; Karypis and Kumar 1998), made exact by moving the vertices
+// that lose least, and improved by swaps until none gains. Deterministic in the seed. MachineError
+// where METIS runs out of memory, CheckError where it fails.
+std::vector<std::size_t> balanced_cut(const ReplicaGraph& graph,
+                                      std::size_t parts,
+                                      std::uint64_t seed);
+
+}  // namespace moesim

@@ -1,0 +1,126 @@
+// Links and kernels as linear functions of the loads.
+#include "sim/plan/placement/layer_time.h"
+
+#include <algorithm>
+
+#include "sim/cost/rank_costs.h"
+#include "sim/plan/fabric_paths.h"
+
+namespace moesim {
+namespace {
+
+bool is_below(const std::vector<double>& one, const std::vector<double>& other) {
+  for (std::size_t rank = 0; rank < one.size(); ++rank)
+    if (one[rank] > other[rank]) return false;
+  return true;
+}
+
+double largest(std::span<const double> values) {
+  double most = 0;
+  for (const double value : values) most = std::max(most, value);
+  return most;
+}
+
+// Calls add(link) for every link of a path.
+template <class Add>
+void for_each_link(const FabricPaths& paths, std::size_t from, std::size_t to, const Add& add) {
+  const FabricPaths::Middle& middle = paths.middles()[paths.middles_from(from)[to]];
+  if (middle.out != FabricPaths::kNoPort) add(paths.out_port(from, middle.out));
+  for (const LinkId link : paths.links_of(middle)) add(link);
+  if (middle.in != FabricPaths::kNoPort) add(paths.in_port(to, middle.in));
+}
+
+}  // namespace
+
+LayerTime::LayerTime(const PlacementInput& input)
+    : ranks_(static_cast<std::size_t>(input.ranks)), experts_(ranks_) {
+  if (input.cluster.fabric == nullptr) return;
+  cost_links(input);
+  cost_experts(input);
+}
+
+void LayerTime::cost_experts(const PlacementInput& input) {
+  const PlacementCluster& cluster = input.cluster;
+  experts_.assign(ranks_, {0, 0});
+  if (cluster.costs == nullptr) return;
+  const std::size_t local = static_cast<std::size_t>(input.slots) / ranks_;
+  const double mean = cluster.step_copies / input.slots;
+  const auto low = static_cast<std::uint32_t>(std::max(1.0, mean / 2));
+  const auto high = std::max(low + 1, static_cast<std::uint32_t>(1.5 * mean));
+  for (std::size_t rank = 0; rank < ranks_; ++rank) {
+    const KernelCosts& costs = cluster.costs->of_kind(cluster.costs->kind_of(id_of<Rank>(rank)));
+    const auto seconds = [&](std::uint32_t copies) {
+      const std::vector<std::uint32_t> by_expert(local, copies);
+      return costs.expert_ffn(by_expert).time.count() * cluster.costs->slow_of(id_of<Rank>(rank));
+    };
+    Experts& experts = experts_[rank];
+    experts.per_copy = (seconds(high) - seconds(low)) / static_cast<double>((high - low) * local);
+    experts.fixed = seconds(low) - experts.per_copy * static_cast<double>(low * local);
+  }
+}
+
+void LayerTime::cost_links(const PlacementInput& input) {
+  const PlacementCluster& cluster = input.cluster;
+  const FabricPaths paths(*cluster.fabric);
+  const std::size_t links = paths.bandwidth().size();
+  std::vector<std::vector<double>> dispatch(links), combine(links);
+  // A source's share of the copies of `rank`, on one link.
+  const auto put = [&](std::vector<double>& row, std::size_t rank, LinkId link,
+                       const PlacementCluster::Way& way) {
+    row.resize(ranks_, 0);
+    const double efficiency = paths.scale_up(link) ? way.nvlink_efficiency : way.nic_efficiency;
+    row[rank] +=
+        way.row_bytes / static_cast<double>(ranks_) / (paths.bandwidth()[index(link)] * efficiency);
+  };
+  for (std::size_t source = 0; source < ranks_; ++source) {
+    for (std::size_t rank = 0; rank < ranks_; ++rank) {
+      if (source == rank) continue;
+      for_each_link(paths, source, rank,
+                    [&](LinkId link) { put(dispatch[index(link)], rank, link, cluster.dispatch); });
+      for_each_link(paths, rank, source,
+                    [&](LinkId link) { put(combine[index(link)], rank, link, cluster.combine); });
+    }
+  }
+  std::vector<std::vector<double>> kept;
+  const auto keep = [&](const std::vector<std::vector<double>>& by_link) {
+    const auto first = static_cast<std::ptrdiff_t>(kept.size());
+    for (const auto& row : by_link) {
+      if (row.empty() || std::any_of(kept.begin() + first, kept.end(),
+                                     [&](const auto& other) { return is_below(row, other); }))
+        continue;
+      kept.erase(std::remove_if(kept.begin() + first, kept.end(),
+                                [&](const auto& other) { return is_below(other, row); }),
+                 kept.end());
+      kept.push_back(row);
+    }
+  };
+  keep(dispatch);
+  combine_ = kept.size();
+  keep(combine);
+  rows_ = kept.size();
+  for (std::size_t rank = 0; rank < ranks_; ++rank)
+    for (const auto& row : kept) per_copy_.push_back(row[rank]);
+}
+
+LayerTime::State::State(const LayerTime& time, std::span<const double> load)
+    : time_(&time), load_(time.ranks_, 0), busy_(time.rows_, 0) {
+  for (std::size_t rank = 0; rank < load.size(); ++rank) add(rank, load[rank]);
+}
+
+void LayerTime::State::add(std::size_t rank, double load) {
+  load_[rank] += load;
+  const double* per_copy = time_->per_copy_.data() + rank * time_->rows_;
+  for (std::size_t row = 0; row < busy_.size(); ++row) busy_[row] += load * per_copy[row];
+}
+
+double LayerTime::State::seconds() const {
+  double experts = 0;
+  for (std::size_t rank = 0; rank < load_.size(); ++rank) {
+    const Experts& own = time_->experts_[rank];
+    experts = std::max(experts, own.fixed + own.per_copy * load_[rank]);
+  }
+  const std::span<const double> busy(busy_);
+  return largest(busy.first(time_->combine_)) + experts + largest(busy.subspan(time_->combine_));
+}
+
+}  // namespace moesim
