@@ -2,6 +2,7 @@
 // judged in windows of the rest.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -25,10 +26,20 @@ struct CompareArguments {
   int windows = 20, jobs = 0;
 };
 
+// All strategies, the scenario's own first: it stands for the plan in use.
+std::vector<std::string> every_strategy(const CompareArguments& arguments) {
+  std::vector<std::string> names = Catalog<PlacementPart>::instance().names();
+  const Study own = load_study(arguments.scenario, arguments.overrides);
+  const auto found =
+      std::find(names.begin(), names.end(), own.points.front().scenario.plan.placement_strategy);
+  if (found != names.end()) std::rotate(names.begin(), found, found + 1);
+  return names;
+}
+
 // What the strategies and windows are to the scenario: more overrides.
 std::vector<std::string> all_overrides(const CompareArguments& arguments) {
-  std::vector<std::string> names = arguments.strategies;
-  if (names.empty()) names = Catalog<PlacementPart>::instance().names();
+  const std::vector<std::string> names =
+      arguments.strategies.empty() ? every_strategy(arguments) : arguments.strategies;
   std::vector<std::string> overrides = arguments.overrides;
   overrides.push_back("vary=" + nlohmann::json{{"plan.placement", names}}.dump());
   overrides.push_back(fmt::format("workload.windows={}", arguments.windows));

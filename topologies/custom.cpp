@@ -21,6 +21,7 @@
 #include <memory>
 #include <set>
 
+#include "sim/cluster/equal_hops.h"
 #include "sim/cluster/fabric_file.h"
 
 namespace moesim {
@@ -60,21 +61,12 @@ void Paths::route(Rank source,
   // node nor those of the same local rank take one way all.
   const std::uint64_t start = ecmp ? flow_hash(source, destination, queue_pair)
                                    : goal / ranks_per_node + goal % ranks_per_node;
-  std::uint64_t choice = start;
-  std::vector<const Hop*> equal;
-  for (Vertex at = index(source); at != goal;) {
-    equal.clear();
-    for (const Hop& hop : hops[at]) {
-      const bool allowed = hop.to == goal || hop.to >= ranks;
-      if (allowed && to_goal[hop.to] != kUnreached && to_goal[hop.to] + hop.cost == to_goal[at])
-        equal.push_back(&hop);
-    }
-    const Hop& taken = *equal[choice % equal.size()];
-    choice /= equal.size();
-    if (choice == 0) choice = start;  // the number is used up, the way may be not
-    path.push_back(taken.link);
-    at = taken.to;
-  }
+  append_way(
+      {index(source), goal, ranks, start}, hops,
+      [&](Vertex at, const Hop& hop) {
+        return to_goal[hop.to] != kUnreached && to_goal[hop.to] + hop.cost == to_goal[at];
+      },
+      path);
 }
 
 // A GPU passes nothing on: edges leave switches and the GPU that paths are sought to.

@@ -68,7 +68,7 @@ std::string time_text(const PointResult& from, const PointResult& to) {
   double sum = 0;
   for (const auto& [kind, seconds] : parts) {
     sum += seconds;
-    if (seconds == 0) continue;
+    if (std::abs(seconds) < 0.01 * std::abs(parts.front().second)) continue;
     text += fmt::format("{}{} {}{}", text.empty() ? "" : ", ", kind_text(kind),
                         seconds < 0 ? "-" : "+", quantity_text(std::abs(seconds), "s"));
   }

@@ -84,9 +84,10 @@ BakeOffTable bake_off_table(const StudyResult& study, const std::vector<double>&
 std::vector<std::string> bake_off_lines(const StudyResult& study) {
   std::vector<std::string> lines;
   const std::vector<Duel> all = duels(study);
-  for (const Duel& duel : all) {
-    lines.push_back(duel_text(study, duel));
-    const std::string band = band_words(study, duel);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    lines.push_back(duel_text(study, all[i]));
+    // Against the closest and the plan before; more would bury the answer.
+    const std::string band = i == 0 || all[i].other == 0 ? band_words(study, all[i]) : "";
     if (!band.empty()) lines.back() += " " + band;
   }
   if (all.empty()) return lines;

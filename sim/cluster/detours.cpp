@@ -6,6 +6,8 @@
 #include <limits>
 #include <memory>
 
+#include "sim/cluster/equal_hops.h"
+
 namespace moesim {
 namespace {
 
@@ -110,21 +112,12 @@ bool Detours::over_switches(Rank from,
     return index(rank) / ranks_per_node_ + index(rank) % ranks_per_node_;
   };
   const std::size_t start = place(from) + place(to) + queue_pair;
-  std::size_t choice = start;
-  std::vector<const Hop*> equal;
-  for (Vertex at = index(from); at != index(to);) {
-    equal.clear();
-    for (const Hop& hop : out_[at]) {
-      const bool allowed = hop.to == index(to) || hop.to >= ranks_;
-      if (allowed && counts[hop.to] != kUnreached && counts[hop.to] + 1 == counts[at])
-        equal.push_back(&hop);
-    }
-    const Hop& taken = *equal[choice % equal.size()];
-    choice /= equal.size();
-    if (choice == 0) choice = start;  // the number is used up, the way may be not
-    path.push_back(taken.link);
-    at = taken.to;
-  }
+  append_way(
+      {index(from), index(to), ranks_, start}, out_,
+      [&](std::size_t at, const Hop& hop) {
+        return counts[hop.to] != kUnreached && counts[hop.to] + 1 == counts[at];
+      },
+      path);
   return true;
 }
 

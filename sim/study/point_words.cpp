@@ -25,6 +25,15 @@ std::string faults_label(const Scenario& scenario) {
   return label.empty() ? "no faults" : label;
 }
 
+std::string rebalance_label(const Scenario& scenario) {
+  if (!scenario.rebalance) return "never rebalanced";
+  const RebalancePolicy& policy = *scenario.rebalance;
+  std::string label = policy.every == 1 ? "rebalanced every window"
+                                        : fmt::format("rebalanced every {} windows", policy.every);
+  if (policy.threshold > 0) label += fmt::format(" from {:g} on", policy.threshold);
+  return label;
+}
+
 // A trace file says whose routing it holds; every other trace is the scenario's model's.
 std::string routing_model(const Scenario& scenario, const RoutingTrace& trace) {
   const bool named = !scenario.trace.file.empty() && !trace.header.model.empty();
@@ -70,9 +79,9 @@ void note_trace(const PointFacts& facts, PointResult& result) {
       "{:.0f} simulated tokens replay {} traced ones (origin: {}); placements saw {}.", tokens,
       split.replay.size(), trace.header.origin,
       scenario.workload.planning_share > 0
-          ? fmt::format(scenario.workload.windows > 0 ? "the {} tokens before them"
-                                                      : "{} other tokens of the same texts",
-                        split.planning.size())
+          ? fmt::format("{} {}", split.planning.size(),
+                        scenario.workload.windows > 0 ? "tokens before them"
+                                                      : "other tokens of the same texts")
           : std::string("the very tokens that are replayed")));
   if (scenario.workload.phase == Phase::decode &&
       std::all_of(trace.phase.begin(), trace.phase.end(), [](auto phase) { return phase == 0; })) {
@@ -129,7 +138,9 @@ void describe_point(const StudyPoint& point,
   const Scenario& scenario = point.scenario;
   result.varied = point.varied;
   for (const auto& [key, value] : point.varied) {
-    const std::string label = key == "faults" ? faults_label(scenario) : value_label(key, value);
+    const std::string label = key == "faults"           ? faults_label(scenario)
+                              : key == "plan.rebalance" ? rebalance_label(scenario)
+                                                        : value_label(key, value);
     result.label += (result.label.empty() ? "" : ", ") + label;
   }
   if (result.label.empty()) result.label = scenario.plan.placement_strategy;

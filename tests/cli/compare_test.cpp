@@ -62,3 +62,42 @@ TEST_CASE("compare says what it cannot compare") {
   refused("--windows 0", "--windows");
   refused("--set faults='[{\"kind\":\"nic_lost\",\"rank\":3}]'", "windows");
 }
+
+TEST_CASE("rebalancing follows a trace that drifts, and its cost is told") {
+  const TemporaryFolder folder;
+  const std::string scenario = test::source_dir() + "/scenarios/rebalance.json";
+  const Outcome outcome =
+      run_program("run " + scenario + " --out " + (folder / "r") +
+                  " --set model=olmoe-1b-7b --set cluster.nodes=1 --set plan.expert_parallel=8 "
+                  "--set plan.redundant_experts=8 --set workload.trace.synthetic.like=olmoe "
+                  "--set workload.trace.synthetic.tokens=8192 --set workload.windows=4 "
+                  "--set workload.trace.synthetic.domains='[{\"at\":0,\"mix\":{\"github\":1}},"
+                  "{\"at\":0.6,\"mix\":{\"wikipedia\":1}}]' --set plan.precision='{}' "
+                  "--set vary='{\"plan.rebalance\":[\"never\",{\"every\":1,"
+                  "\"host_time\":\"10 ms\",\"layers_per_chunk\":4}]}'");
+  INFO(outcome.output);
+  REQUIRE(outcome.code == 0);
+  CHECK(outcome.output.find("pays back after") != std::string::npos);
+  const StudyResult study =
+      study_result_from_json(nlohmann::json::parse(read_text_file(folder / "r/result.json")));
+  REQUIRE(study.points.size() == 2);
+  const PointResult& never = study.points[0];
+  const PointResult& always = study.points[1];
+  CHECK(never.rebalances.empty());
+  REQUIRE(always.rebalances.size() == 3);
+  double moved = 0;
+  for (const RebalanceResult& one : always.rebalances) {
+    CHECK(one.steps == 4);  // 16 layers, 4 a chunk
+    CHECK(one.host == doctest::Approx(0.01));
+    CHECK(one.migration >= 0);
+    CHECK(one.moved_bytes == doctest::Approx(one.replicas * 3 * 2048 * 1024 * 2));  // of one expert
+    moved += one.replicas;
+  }
+  CHECK(moved > 0);
+  CHECK(always.rebalances.back().migration > 0);
+  // The last window is wikipedia alone, as the one before: a plan made on that beats one for code.
+  const double stale = never.windows.back().step_time, fresh = always.windows.back().step_time;
+  CHECK(always.rebalances.back().after == doctest::Approx(fresh));
+  CHECK(fresh < stale);
+  CHECK(never.windows.front().step_time == always.windows.front().step_time);
+}

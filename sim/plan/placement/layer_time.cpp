@@ -21,15 +21,6 @@ double largest(std::span<const double> values) {
   return most;
 }
 
-// Calls add(link) for every link of a path.
-template <class Add>
-void for_each_link(const FabricPaths& paths, std::size_t from, std::size_t to, const Add& add) {
-  const FabricPaths::Middle& middle = paths.middles()[paths.middles_from(from)[to]];
-  if (middle.out != FabricPaths::kNoPort) add(paths.out_port(from, middle.out));
-  for (const LinkId link : paths.links_of(middle)) add(link);
-  if (middle.in != FabricPaths::kNoPort) add(paths.in_port(to, middle.in));
-}
-
 }  // namespace
 
 LayerTime::LayerTime(const PlacementInput& input)
@@ -75,10 +66,14 @@ void LayerTime::cost_links(const PlacementInput& input) {
   for (std::size_t source = 0; source < ranks_; ++source) {
     for (std::size_t rank = 0; rank < ranks_; ++rank) {
       if (source == rank) continue;
-      for_each_link(paths, source, rank,
-                    [&](LinkId link) { put(dispatch[index(link)], rank, link, cluster.dispatch); });
-      for_each_link(paths, rank, source,
-                    [&](LinkId link) { put(combine[index(link)], rank, link, cluster.combine); });
+      paths.follow(source, rank, [&](LinkId link) {
+        put(dispatch[index(link)], rank, link, cluster.dispatch);
+        return true;
+      });
+      paths.follow(rank, source, [&](LinkId link) {
+        put(combine[index(link)], rank, link, cluster.combine);
+        return true;
+      });
     }
   }
   std::vector<std::vector<double>> kept;

@@ -1,0 +1,40 @@
+// Times and bytes carry their unit as everywhere; what has none is a plain number.
+#include "cli/measured_file.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "sim/core/units.h"
+#include "sim/io/csv_reader.h"
+
+namespace moesim {
+namespace {
+
+double value_of(const std::string& metric, const CsvCell& cell) {
+  const bool plain = metric == "balancedness" || metric == "tokens_per_second_per_gpu";
+  if (plain) return cell.as_number();
+  try {
+    if (metric == "memory_headroom") return parse_bytes(cell.text).value;
+    const double seconds = parse_seconds(cell.text).count();
+    if (!(seconds > 0)) cell.fail("must be above 0");
+    return seconds;
+  } catch (const UnitError& error) {
+    cell.fail(error.what());
+  }
+}
+
+}  // namespace
+
+std::vector<MeasuredPoint> read_measured(const std::string& path) {
+  CsvTable table;
+  read_csv(path, table);
+  std::vector<MeasuredPoint> points;
+  for (const CsvRow& row : table.rows) {
+    const std::string& metric = row.at("metric").text;
+    points.push_back({metric, value_of(metric, row.at("value"))});
+  }
+  if (points.empty()) throw InputError({path, 1, 1, ""}, "holds no measured point");
+  return points;
+}
+
+}  // namespace moesim
