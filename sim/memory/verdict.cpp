@@ -24,11 +24,28 @@ std::string rank_name(const MemoryLedger& ledger, const VerdictInputs& inputs) {
                      inputs.accelerator.empty() ? "" : " (" + inputs.accelerator + ")");
 }
 
+int stage_of(const MemoryLedger& ledger, const ShardingPlan& plan) {
+  return ledger.worst_rank / plan.parallelism.stage_ranks();
+}
+
+double moe_layers_of_stage(const MemoryLedger& ledger, const VerdictInputs& inputs) {
+  const auto layers =
+      stage_layers(inputs.model, inputs.plan.parallelism, stage_of(ledger, inputs.plan))
+          .of(inputs.model);
+  return static_cast<double>(std::count_if(
+      layers.begin(), layers.end(), [](const auto& layer) { return layer.ffn == FfnKind::moe; }));
+}
+
 std::string fitting_sentence(const MemoryLedger& ledger, const VerdictInputs& inputs) {
-  const double element = inputs.plan.precision.kv_cache == WeightFormat::fp8 ? 1 : 2;
+  const WeightFormat format = inputs.plan.precision.kv_cache;
   const int tensor = inputs.plan.parallelism.tensor;
-  const double token = kv_bytes_per_token(inputs.model, tensor, element).value,
-               state = state_bytes_per_request(inputs.model, tensor, element).value;
+  double token = 0, state = 0;
+  for (const LayerShape& layer :
+       stage_layers(inputs.model, inputs.plan.parallelism, stage_of(ledger, inputs.plan))
+           .of(inputs.model)) {
+    token += cache_bytes_per_token(layer.attention, tensor, format);
+    state += state_bytes(layer.attention, tensor, format == WeightFormat::fp8 ? 1 : 2).value;
+  }
   std::string sentence = fmt::format("fits: {} is the fullest with {} of {}, {} free",
                                      rank_name(ledger, inputs), to_text(fullest(ledger).total()),
                                      to_text(ledger.capacity), to_text(ledger.headroom));
@@ -47,9 +64,14 @@ std::string fitting_sentence(const MemoryLedger& ledger, const VerdictInputs& in
 // The most leading entries of the rank's batch that fit, over all batches; "" when none does.
 std::string fewer_requests(const MemoryLedger& ledger, const VerdictInputs& inputs) {
   const RankMemory& rank = fullest(ledger);
-  const Bytes room =
-      ledger.headroom + of(rank, MemoryKind::kv_cache) + of(rank, MemoryKind::activations);
-  const auto group = static_cast<std::size_t>(ledger.worst_rank / inputs.plan.parallelism.tensor);
+  // An engine's activations are those of its start, whatever the batch.
+  const bool served = inputs.plan.memory.engine != ServingEngine::none;
+  const Bytes room = ledger.headroom + of(rank, MemoryKind::kv_cache) +
+                     (served ? Bytes(0) : of(rank, MemoryKind::activations));
+  const Parallelism& ranks = inputs.plan.parallelism;
+  const auto group =
+      static_cast<std::size_t>(ledger.worst_rank % ranks.stage_ranks() / ranks.tensor);
+  const int stage = stage_of(ledger, inputs.plan);
   std::size_t fitting = 0, largest = 0;
   bool any = false;
   for (const Batch& batch : inputs.batches) {
@@ -59,8 +81,8 @@ std::string fewer_requests(const MemoryLedger& ledger, const VerdictInputs& inpu
     while (low < high) {
       const std::size_t middle = (low + high + 1) / 2;
       const auto end = entries.begin() + static_cast<std::ptrdiff_t>(middle);
-      const WorkingSet set = working_set(inputs.model, inputs.plan, {entries.begin(), end});
-      if (set.kv_cache + set.activations <= room) {
+      const WorkingSet set = working_set(inputs.model, inputs.plan, {entries.begin(), end}, stage);
+      if (set.kv_cache + (served ? Bytes(0) : set.activations) <= room) {
         low = middle;
       } else {
         high = middle - 1;
@@ -74,9 +96,40 @@ std::string fewer_requests(const MemoryLedger& ledger, const VerdictInputs& inpu
   return fmt::format("at most {} of its {} requests a step", fitting, largest);
 }
 
+std::string smaller_cache(const MemoryLedger& ledger, const VerdictInputs& inputs) {
+  if (inputs.plan.precision.kv_cache == WeightFormat::fp8) return "";
+  ShardingPlan plan = inputs.plan;
+  plan.precision.kv_cache = WeightFormat::fp8;
+  const int stage = stage_of(ledger, plan), ranks = plan.parallelism.stage_ranks();
+  const auto group = static_cast<std::size_t>(ledger.worst_rank % ranks / plan.parallelism.tensor);
+  Bytes cache;
+  for (const Batch& batch : inputs.batches) {
+    if (group < batch.by_rank.size())
+      cache =
+          std::max(cache, working_set(inputs.model, plan, batch.by_rank[group], stage).kv_cache);
+  }
+  const Bytes freed = of(fullest(ledger), MemoryKind::kv_cache) - cache;
+  if (ledger.headroom + freed < Bytes(0)) return "";
+  return fmt::format("an fp8 KV cache, which frees {}", to_text(freed));
+}
+
+std::string larger_fraction(const MemoryLedger& ledger, const VerdictInputs& inputs) {
+  const EngineMemory& memory = inputs.plan.memory;
+  const Bytes reserve = of(fullest(ledger), MemoryKind::engine_reserve);
+  if (ledger.headroom + reserve < Bytes(0) || memory.fraction == 0) return "";
+  if (memory.engine != ServingEngine::vllm && memory.engine != ServingEngine::sglang) return "";
+  // In steps of a hundredth, as fractions are given.
+  const Bytes shown = (1 - runtime_memory().driver_share) * ledger.capacity,
+              kept = (1 - memory.fragmentation) * shown;
+  const double wanted = memory.fraction + Bytes(-ledger.headroom.value) / kept,
+               stated = std::ceil(wanted * 100) / 100;
+  if (stated > 1 || (stated - memory.fraction) * shown > reserve) return "";
+  return fmt::format("a memory fraction of {:.2f} in place of {:.2f}", stated, memory.fraction);
+}
+
 std::string fewer_redundant(const MemoryLedger& ledger, const VerdictInputs& inputs) {
-  const auto layers = static_cast<double>(inputs.model.moe_layers().size());
-  const double slot = expert_bytes(inputs.model, inputs.plan).value * layers;
+  const double slot =
+      expert_bytes(inputs.model, inputs.plan).value * moe_layers_of_stage(ledger, inputs);
   const int redundant = inputs.plan.redundant_experts, ranks = inputs.plan.parallelism.expert;
   const double remaining = redundant - std::ceil(-ledger.headroom.value / slot) * ranks;
   if (redundant == 0 || remaining < 0) return "";
@@ -84,13 +137,14 @@ std::string fewer_redundant(const MemoryLedger& ledger, const VerdictInputs& inp
 }
 
 std::string larger_groups(const MemoryLedger& ledger, const VerdictInputs& inputs) {
+  const Parallelism& now = inputs.plan.parallelism;
+  if (now.pipeline > 1 || now.expert_tensor > 1) return "";
   const RankMemory& rank = fullest(ledger);
   const Bytes room = ledger.headroom + of(rank, MemoryKind::routed_experts) +
                      of(rank, MemoryKind::redundant_experts);
-  const auto layers = static_cast<double>(inputs.model.moe_layers().size());
-  const double slot = expert_bytes(inputs.model, inputs.plan).value * layers;
+  const double slot =
+      expert_bytes(inputs.model, inputs.plan).value * moe_layers_of_stage(ledger, inputs);
   const auto slots = static_cast<int>(inputs.model.experts) + inputs.plan.redundant_experts;
-  const Parallelism& now = inputs.plan.parallelism;
   for (int ranks = now.expert + 1; ranks <= slots; ++ranks) {
     const bool more_gpus = ranks > now.ranks;
     if (slots % ranks != 0 || (more_gpus ? ranks % now.tensor : now.ranks % ranks) != 0) continue;
@@ -107,7 +161,8 @@ std::string larger_groups(const MemoryLedger& ledger, const VerdictInputs& input
 std::string describe(const MemoryLedger& ledger, const VerdictInputs& inputs) {
   if (ledger.fits) return fitting_sentence(ledger, inputs);
   std::vector<std::string> alternatives;
-  for (const auto propose : {fewer_requests, fewer_redundant, larger_groups}) {
+  for (const auto propose :
+       {fewer_requests, smaller_cache, larger_fraction, fewer_redundant, larger_groups}) {
     const std::string alternative = propose(ledger, inputs);
     if (!alternative.empty()) alternatives.push_back(alternative);
   }

@@ -11,6 +11,7 @@
 #include "sim/scenario/at_place.h"
 #include "sim/scenario/load_cluster.h"
 #include "sim/scenario/load_faults.h"
+#include "sim/scenario/load_memory.h"
 #include "sim/scenario/load_precision.h"
 #include "sim/scenario/load_synthetic.h"
 
@@ -147,7 +148,7 @@ void read_all_to_all(const JsonNode& node, ShardingPlan& plan) {
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "redundant_experts", "placement",
                    "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
-                   "capacity_factor", "tensor_reduction", "precision"});
+                   "capacity_factor", "tensor_reduction", "precision", "memory"});
   const int ranks = cluster.options.nodes * cluster.options.gpus_per_node;
   const int sms = load_accelerator(cluster.accelerator).sms;
   ShardingPlan plan;
@@ -178,6 +179,7 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
   if (const auto overlap = node.find("overlap"))
     plan.overlap = overlap->as_choice({"none"}, "overlap");
   plan.precision = read_precision(node.find("precision"), model);
+  plan.memory = read_engine_memory(node.find("memory"));
   const auto expert = node.find("expert_parallel");
   at_place(expert ? *expert : node, [&] {
     check_plan(plan, model);

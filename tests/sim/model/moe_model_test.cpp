@@ -158,8 +158,8 @@ TEST_CASE("a configuration that is not implemented is refused at its key") {
   const TemporaryConfig windowed(qwen2_config(R"(, "use_sliding_window": true)"));
   CHECK(message_of(windowed.path()).find("use_sliding_window: true is not implemented") !=
         std::string::npos);
-  const TemporaryConfig packed(qwen2_config(R"(, "quantization_config": {"quant_method": "awq"})"));
-  CHECK(message_of(packed.path()).find("awq") != std::string::npos);
+  const TemporaryConfig packed(qwen2_config(R"(, "quantization_config": {"quant_method": "hqq"})"));
+  CHECK(message_of(packed.path()).find("hqq") != std::string::npos);
 }
 
 TEST_CASE("a missing or impossible shape is refused at its key") {
