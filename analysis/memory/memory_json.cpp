@@ -48,6 +48,7 @@ std::string memory_json(const MemoryReport& report) {
   for (const MemoryChange& change : estimate.changes)
     changes.push_back({{"change", change.what},
                        {"kv_cache_room", change.room.value},
+                       {"freed", change.freed.value},
                        {"kv_tokens", change.tokens},
                        {"fits", change.fits}});
   const Json json{{"model", report.model.name},

@@ -99,14 +99,13 @@ std::string changes_table(const MemoryReport& report) {
   if (estimate.changes.empty()) return "";
   std::vector<std::vector<std::string>> rows;
   for (const MemoryChange& change : estimate.changes) {
-    const Bytes gained = change.room - estimate.admitted.room;
-    rows.push_back({change.what, fmt::format("{:+.2f}", gained.value / kGibibyte),
+    rows.push_back({change.what, fmt::format("{:+.2f}", change.freed.value / kGibibyte),
                     fmt::format("{}", change.tokens),
                     fmt::format("{:+}", change.tokens - estimate.admitted.tokens)});
     if (report.load.batch) rows.back().push_back(change.fits ? "fits" : "does not fit");
   }
   std::vector<TextColumn> columns{
-      {"each change alone", 34, false}, {"GiB for KV cache", 18}, {"tokens", 14}, {"more", 14}};
+      {"each change alone", 34, false}, {"GiB freed", 12}, {"KV tokens", 14}, {"more", 14}};
   if (report.load.batch)
     columns.push_back({fmt::format("{} requests", estimate.requests), 16, false});
   return "\n" + text_table(columns, rows);

@@ -129,6 +129,7 @@ void propose_sizes(const MoeModel& model,
                     plan.redundant_experts};
   ShardingPlan wider = served_plan(model, sizes, plan.memory);
   wider.precision = plan.precision;
+  wider.parallelism.feed_forward_tensor = ranks.feed_forward_tensor;
   alternatives.push_back(
       {fmt::format("EP {} on {} GPUs", sizes.expert, wider.parallelism.ranks), wider});
 }
@@ -174,8 +175,10 @@ MemoryEstimate estimate_memory(const MoeModel& model,
   propose_sizes(model, plan, alternatives);
   for (const Alternative& alternative : alternatives) {
     const AdmittedCache admitted = deployment.admitted(alternative.plan);
-    estimate.changes.push_back({alternative.what, admitted.room, admitted.tokens,
-                                deployment.ledger(alternative.plan, estimate.requests).fits});
+    const MemoryLedger ledger = deployment.ledger(alternative.plan, estimate.requests);
+    estimate.changes.push_back({alternative.what, admitted.room,
+                                ledger.headroom - estimate.ledger.headroom, admitted.tokens,
+                                ledger.fits});
   }
   return estimate;
 }

@@ -25,7 +25,8 @@ struct ServedLoad {
 // One change alone and what the fullest rank's cache then holds.
 struct MemoryChange {
   std::string what;  // "fp8 KV cache"
-  Bytes room;
+  Bytes room;        // for KV cache
+  Bytes freed;       // with the same requests; negative: taken
   std::int64_t tokens = 0;
   bool fits = true;
 };

@@ -28,6 +28,11 @@ int stage_of(const MemoryLedger& ledger, const ShardingPlan& plan) {
   return ledger.worst_rank / plan.parallelism.stage_ranks();
 }
 
+std::size_t group_of(const MemoryLedger& ledger, const ShardingPlan& plan) {
+  const Parallelism& ranks = plan.parallelism;
+  return static_cast<std::size_t>(ledger.worst_rank % ranks.stage_ranks() / ranks.tensor);
+}
+
 double moe_layers_of_stage(const MemoryLedger& ledger, const VerdictInputs& inputs) {
   const auto layers =
       stage_layers(inputs.model, inputs.plan.parallelism, stage_of(ledger, inputs.plan))
@@ -68,9 +73,7 @@ std::string fewer_requests(const MemoryLedger& ledger, const VerdictInputs& inpu
   const bool served = inputs.plan.memory.engine != ServingEngine::none;
   const Bytes room = ledger.headroom + of(rank, MemoryKind::kv_cache) +
                      (served ? Bytes(0) : of(rank, MemoryKind::activations));
-  const Parallelism& ranks = inputs.plan.parallelism;
-  const auto group =
-      static_cast<std::size_t>(ledger.worst_rank % ranks.stage_ranks() / ranks.tensor);
+  const std::size_t group = group_of(ledger, inputs.plan);
   const int stage = stage_of(ledger, inputs.plan);
   std::size_t fitting = 0, largest = 0;
   bool any = false;
@@ -96,12 +99,31 @@ std::string fewer_requests(const MemoryLedger& ledger, const VerdictInputs& inpu
   return fmt::format("at most {} of its {} requests a step", fitting, largest);
 }
 
+// " in step 2 of 8": the first whose cache or activations are what does not fit.
+std::string breaking_step(const MemoryLedger& ledger, const VerdictInputs& inputs) {
+  const RankMemory& rank = fullest(ledger);
+  if (inputs.batches.size() < 2) return "";
+  if (ledger.breaking != MemoryKind::kv_cache && ledger.breaking != MemoryKind::activations)
+    return "";
+  const Bytes room = ledger.headroom + of(rank, MemoryKind::kv_cache);
+  const auto group = group_of(ledger, inputs.plan);
+  for (std::size_t step = 0; step < inputs.batches.size(); ++step) {
+    const auto& by_rank = inputs.batches[step].by_rank;
+    if (group >= by_rank.size()) continue;
+    const WorkingSet set =
+        working_set(inputs.model, inputs.plan, by_rank[group], stage_of(ledger, inputs.plan));
+    if (set.kv_cache > room)
+      return fmt::format(" in step {} of {}", step + 1, inputs.batches.size());
+  }
+  return "";
+}
+
 std::string smaller_cache(const MemoryLedger& ledger, const VerdictInputs& inputs) {
   if (inputs.plan.precision.kv_cache == WeightFormat::fp8) return "";
   ShardingPlan plan = inputs.plan;
   plan.precision.kv_cache = WeightFormat::fp8;
-  const int stage = stage_of(ledger, plan), ranks = plan.parallelism.stage_ranks();
-  const auto group = static_cast<std::size_t>(ledger.worst_rank % ranks / plan.parallelism.tensor);
+  const int stage = stage_of(ledger, plan);
+  const std::size_t group = group_of(ledger, plan);
   Bytes cache;
   for (const Batch& batch : inputs.batches) {
     if (group < batch.by_rank.size())
@@ -168,10 +190,10 @@ std::string describe(const MemoryLedger& ledger, const VerdictInputs& inputs) {
   }
   const RankMemory& rank = fullest(ledger);
   const std::string what = fmt::format(
-      "does not fit: {} needs {} of {}, {} too much; with {} ({}) it passes the capacity",
+      "does not fit: {} needs {} of {}, {} too much; with {} ({}) it passes the capacity{}",
       rank_name(ledger, inputs), to_text(rank.total()), to_text(ledger.capacity),
       to_text(Bytes(-ledger.headroom.value)), to_text(ledger.breaking),
-      to_text(of(rank, ledger.breaking)));
+      to_text(of(rank, ledger.breaking)), breaking_step(ledger, inputs));
   if (alternatives.empty()) {
     return what +
            "; neither fewer requests, fewer redundant experts nor larger EP groups alone make it "

@@ -102,13 +102,13 @@ Bytes shared_expert_bytes(const MoeModel& model, const ShardingPlan& plan, int s
 }
 
 Bytes expert_bytes(const MoeModel& model, const ShardingPlan& plan) {
-  std::int64_t width = share(model.expert_width, plan.parallelism.expert_tensor);
-  if (served(plan) && plan.precision.experts == WeightFormat::mxfp4) {
-    const std::int64_t multiple = runtime_memory().mxfp4_width_multiple;
-    width = share(width, multiple) * multiple;
-  }
   MoeModel local = model;
-  local.expert_width = width;
+  local.expert_width = share(model.expert_width, plan.parallelism.expert_tensor);
+  if (served(plan) && plan.precision.experts == WeightFormat::mxfp4) {
+    const std::int64_t multiple = runtime_memory().mxfp4_hidden_multiple;
+    (model.latent_hidden != 0 ? local.latent_hidden : local.hidden) =
+        share(model.expert_hidden(), multiple) * multiple;
+  }
   const std::int64_t biases = expert_bias_parameters(local);
   return Bytes(bytes_of(expert_parameters(local) - biases, plan.precision.experts) +
                bytes_of(biases, plain_format(plan)));

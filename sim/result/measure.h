@@ -43,6 +43,7 @@ class Measurement {
                  std::size_t task,
                  int first);
   void add_loads(const StepGraph& graph);
+  void add_held_rows(const StepGraph& graph);
   void fill_metrics(PointResult& result) const;
   void fill_straggler(PointResult& result) const;
   void fill_links(PointResult& result) const;
@@ -61,6 +62,7 @@ class Measurement {
   std::vector<Delay> delays_;
   std::vector<double> link_bytes_, link_busy_;  // B; s at line rate
   LinkFigures link_figures_;
+  double dispatched_ = 0, combined_ = 0;  // B; largest rows of one exchange on any rank
   std::vector<std::vector<std::uint64_t>> expert_load_;  // [trace moe layer][logical expert]
   std::vector<std::vector<std::uint64_t>> rank_load_;    // [model moe layer][rank]
   std::vector<int> moe_layer_ids_;
