@@ -38,6 +38,11 @@ void add_sizes(CLI::App& command, MemoryOptions& options) {
                      "ranks that split each expert (default: 1 with --ep, else all of a stage)");
   command.add_option("--redundant-experts", options.sizes.redundant_experts,
                      "expert slots beyond the model's experts, in all (default 0)");
+  command
+      .add_option("--resident-experts", options.sizes.resident_experts,
+                  "experts a layer that stay in a GPU's memory, the others in the host's (default: "
+                  "all)")
+      ->check(CLI::Range(1, 1 << 16));
 }
 
 void add_formats(CLI::App& command, MemoryOptions& options) {
@@ -135,6 +140,7 @@ void print_memory(MemoryOptions options) {
     Catalog<AllToAllPart>::instance().at(options.load.all_to_all, "all-to-all algorithm");
   options.memory.engine = engine_named(options.engine);
   options.load.batch = options.batch;
+  options.load.resident_experts = options.sizes.resident_experts;
   ShardingPlan plan = served_plan(model, sizes_of(options), options.memory);
   set_formats(options, model, plan.precision);
   const MemoryEstimate estimate = estimate_memory(model, accelerator, plan, options.load);

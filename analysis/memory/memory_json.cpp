@@ -64,6 +64,11 @@ std::string memory_json(const MemoryReport& report) {
                   {"longest_context_of_one", estimate.longest_of_one},
                   {"longest_context_of_requests", estimate.longest_of_requests},
                   {"most_redundant_experts", estimate.most_redundant},
+                  {"host",
+                   {{"experts_of_layer", estimate.host.of_layer},
+                    {"bytes", estimate.host.bytes.value},
+                    {"misses_of_layer", estimate.host.misses},
+                    {"seconds_over_pcie", estimate.host.transfers.count()}}},
                   {"verdict", estimate.ledger.verdict},
                   {"changes", std::move(changes)}};
   return json.dump(2) + "\n";

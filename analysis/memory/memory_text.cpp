@@ -94,6 +94,16 @@ std::string breaks_line(const MemoryReport& report) {
                      report.load.context);
 }
 
+std::string host_line(const MemoryReport& report) {
+  const HostExperts& host = report.estimate.host;
+  if (host.of_layer == 0) return "";
+  return fmt::format(
+      "Host memory: {} GiB a GPU, {} experts of each layer. A decode step of {} requests a DP rank "
+      "fetches {:.1f} of them a layer (uniform routing), at least {} over PCIe\n",
+      gibibytes(host.bytes), host.of_layer, report.estimate.requests, host.misses,
+      to_text(host.transfers));
+}
+
 std::string changes_table(const MemoryReport& report) {
   const MemoryEstimate& estimate = report.estimate;
   if (estimate.changes.empty()) return "";
@@ -115,8 +125,8 @@ std::string changes_table(const MemoryReport& report) {
 
 std::string memory_text(const MemoryReport& report) {
   return head(report) + by_kind(report) + cache_lines(report) + breaks_line(report) +
-         redundant_line(report) + "Verdict: " + report.estimate.ledger.verdict + "\n" +
-         changes_table(report);
+         redundant_line(report) + host_line(report) + "Verdict: " + report.estimate.ledger.verdict +
+         "\n" + changes_table(report);
 }
 
 }  // namespace moesim

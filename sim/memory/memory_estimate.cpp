@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "sim/memory/rank_memory.h"
 #include "sim/memory/served_plan.h"
 #include "sim/plan/all_to_all.h"
 
@@ -49,13 +51,13 @@ struct Deployment {
   }
 };
 
-ShardingPlan with_redundant(const MoeModel& model, const ShardingPlan& plan, int redundant) {
+ShardingPlan with_redundant(const Deployment& deployment, const ShardingPlan& plan, int redundant) {
   const Parallelism& ranks = plan.parallelism;
   ServedSizes sizes{ranks.tensor, ranks.data(),        ranks.pipeline,
                     ranks.expert, ranks.expert_tensor, redundant};
   ShardingPlan changed = plan;
   changed.redundant_experts = redundant;
-  changed.placement = served_plan(model, sizes, plan.memory).placement;
+  changed.placement = served_plan(deployment.model, sizes, plan.memory).placement;
   return changed;
 }
 
@@ -69,7 +71,7 @@ std::int64_t most_redundant(const Deployment& deployment,
   int low = -1, high = (most - least) / ranks;  // slots a rank beyond the least; low fits
   while (low < high) {
     const int middle = low + (high - low + 1) / 2;
-    const ShardingPlan changed = with_redundant(deployment.model, plan, least + middle * ranks);
+    const ShardingPlan changed = with_redundant(deployment, plan, least + middle * ranks);
     if (deployment.ledger(changed, requests).fits) {
       low = middle;
     } else {
@@ -114,24 +116,53 @@ void propose_engine(const ShardingPlan& plan, std::vector<Alternative>& alternat
   }
 }
 
-void propose_sizes(const MoeModel& model,
+void propose_sizes(const Deployment& deployment,
                    const ShardingPlan& plan,
                    std::vector<Alternative>& alternatives) {
+  const MoeModel& model = deployment.model;
   const Parallelism& ranks = plan.parallelism;
   if (plan.redundant_experts >= ranks.expert && ranks.expert > 1) {
     const int fewer = plan.redundant_experts - ranks.expert;
     alternatives.push_back(
-        {fmt::format("{} redundant experts", fewer), with_redundant(model, plan, fewer)});
+        {fmt::format("{} redundant experts", fewer), with_redundant(deployment, plan, fewer)});
   }
   const std::int64_t slots = model.experts + plan.redundant_experts;
   if (ranks.expert == 1 || ranks.expert_tensor > 1 || slots % (2 * ranks.expert) != 0) return;
-  ServedSizes sizes{ranks.tensor,          2 * ranks.data(), ranks.pipeline, 2 * ranks.expert, 1,
-                    plan.redundant_experts};
+  ServedSizes sizes{ranks.tensor,
+                    2 * ranks.data(),
+                    ranks.pipeline,
+                    2 * ranks.expert,
+                    1,
+                    plan.redundant_experts,
+                    deployment.load.resident_experts};
   ShardingPlan wider = served_plan(model, sizes, plan.memory);
   wider.precision = plan.precision;
   wider.parallelism.feed_forward_tensor = ranks.feed_forward_tensor;
   alternatives.push_back(
       {fmt::format("EP {} on {} GPUs", sizes.expert, wider.parallelism.ranks), wider});
+}
+
+// An expert is needed where any of the group's tokens chooses it.
+HostExperts host_experts(const Deployment& deployment,
+                         const ShardingPlan& plan,
+                         std::int64_t requests) {
+  HostExperts host;
+  const MoeModel& model = deployment.model;
+  const Parallelism& ranks = plan.parallelism;
+  const std::int64_t slots = (model.experts + plan.redundant_experts) / ranks.expert,
+                     resident = deployment.load.resident_experts;
+  if (resident == 0 || resident >= slots) return host;
+  host.of_layer = slots - resident;
+  const double expert = expert_bytes(model, plan).value,
+               layers = static_cast<double>(model.moe_layers().size()) / ranks.pipeline;
+  host.bytes = Bytes(static_cast<double>(host.of_layer) * layers * expert);
+  const double tokens = static_cast<double>(requests) * ranks.expert * ranks.expert_tensor /
+                        ranks.tensor,
+               chosen = static_cast<double>(model.top_k) /
+                        static_cast<double>(model.experts + plan.redundant_experts);
+  host.misses = static_cast<double>(host.of_layer) * (1 - std::pow(1 - chosen, tokens));
+  host.transfers = Bytes(host.misses * layers * expert) / deployment.accelerator.pcie;
+  return host;
 }
 
 }  // namespace
@@ -169,10 +200,11 @@ MemoryEstimate estimate_memory(const MoeModel& model,
   const std::int64_t requests = std::max<std::int64_t>(estimate.requests, 1);
   estimate.longest_of_requests = longest_context(empty, model, plan, requests, kLongest);
   estimate.most_redundant = most_redundant(deployment, plan, estimate.requests);
+  estimate.host = host_experts(deployment, plan, estimate.requests);
   std::vector<Alternative> alternatives;
   propose_formats(plan, alternatives);
   propose_engine(plan, alternatives);
-  propose_sizes(model, plan, alternatives);
+  propose_sizes(deployment, plan, alternatives);
   for (const Alternative& alternative : alternatives) {
     const AdmittedCache admitted = deployment.admitted(alternative.plan);
     const MemoryLedger ledger = deployment.ledger(alternative.plan, estimate.requests);

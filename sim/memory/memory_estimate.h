@@ -18,6 +18,7 @@ namespace moesim {
 struct ServedLoad {
   std::int64_t context = 4096;        // tokens of every request
   std::optional<std::int64_t> batch;  // requests of each DP rank; as many as fit where not given
+  int resident_experts = 0;           // the plan's; ServedSizes
   std::string all_to_all;             // whose buffers are held; empty = none
   int max_tokens_per_rank = 128;      // that they are allocated for
 };
@@ -31,6 +32,15 @@ struct MemoryChange {
   bool fits = true;
 };
 
+// Experts in host memory: fetched over PCIe by the steps that need them.
+struct HostExperts {
+  std::int64_t of_layer = 0;  // on each rank
+  Bytes bytes;                // on each rank, over its layers
+  // Of a decode step with the estimate's requests under uniform routing; nothing is kept for later.
+  double misses = 0;    // experts a layer and rank
+  Seconds transfers{};  // at least: all misses of a rank over its PCIe
+};
+
 struct MemoryEstimate {
   MemoryLedger ledger;                   // with the requests of the load, or those admitted
   AdmittedCache admitted;                // at the load's context
@@ -39,6 +49,7 @@ struct MemoryEstimate {
   std::int64_t longest_of_requests = 0;  // of all `requests`
   std::int64_t most_redundant = 0;       // redundant experts with which the requests fit; -1: none
   std::vector<MemoryChange> changes;
+  HostExperts host;
 };
 
 // InputError for an all-to-all that does not take the plan's EP group.

@@ -64,6 +64,7 @@ struct RuntimeMemory {
   double driver_share = 0;  // of the memory: taken by the driver, not shown to programs
   Bytes context;            // CUDA context and what libraries allocate in it
   Bytes communicators;      // of a rank that exchanges with others
+  Bytes libraries;          // taken while vLLM tries its first step
   Bytes graphs;
   double logit_copies = 0;  // f32 copies of the logits that an engine's sampler holds at once
   std::int64_t mxfp4_hidden_multiple = 1;

@@ -15,6 +15,7 @@ RuntimeMemory read_runtime_memory() {
   read.driver_share = file.at("driver_share").as_ratio(0, 1);
   read.context = file.at("context").as_bytes();
   read.communicators = file.at("communicators").as_bytes();
+  read.libraries = file.at("libraries").as_bytes();
   read.graphs = file.at("graphs").as_bytes();
   read.logit_copies = file.at("logit_copies").as_ratio(1, 100);
   read.mxfp4_hidden_multiple = file.at("mxfp4_hidden_multiple").as_int(1, 1 << 16);
@@ -58,7 +59,7 @@ Bytes pool_bytes(const RankMemory& rank, Bytes capacity, const ShardingPlan& pla
     case ServingEngine::none:
       return free;
     case ServingEngine::vllm:
-      return std::min(free, fraction * shown - held - steps);
+      return std::min(free, fraction * shown - held - steps - constants.libraries);
     case ServingEngine::sglang:
       return std::min(free, fraction * started - held);
     case ServingEngine::tensorrt_llm:

@@ -70,9 +70,12 @@ int feed_forward_ranks(const ServedSizes& sizes, ServingEngine engine) {
 Placement by_number(const MoeModel& model, const ServedSizes& sizes) {
   Placement placement;
   const auto experts = static_cast<int>(model.experts), slots = experts + sizes.redundant_experts;
+  const int of_rank = slots / sizes.expert,
+            resident = sizes.resident_experts == 0 ? of_rank : sizes.resident_experts;
   for (int slot = 0; slot < slots; ++slot) {
-    placement.replica_of.push_back(LogicalExpert{slot % experts});
-    placement.rank_of.push_back(Rank{slot / (slots / sizes.expert)});
+    const bool in_host = slot % of_rank >= resident;
+    placement.replica_of.push_back(in_host ? kNoExpert : LogicalExpert{slot % experts});
+    placement.rank_of.push_back(Rank{slot / of_rank});
   }
   return placement;
 }

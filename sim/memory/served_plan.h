@@ -15,6 +15,9 @@ struct ServedSizes {
   // Ranks that split each expert; 0 = all that `expert` leaves, as vLLM and SGLang do.
   int expert_tensor = 0;
   int redundant_experts = 0;
+  // Slots a layer and rank whose experts stay in the GPU's memory, the others' lie in the host's; 0
+  // = all.
+  int resident_experts = 0;
 };
 
 // Experts by number over the ranks, formats as the checkpoint has them. Shared experts and dense

@@ -64,3 +64,17 @@ TEST_CASE("memory answers a wrong word with what would do") {
   check("--model mixtral-8x7b" + gpu + "--mtp", "names no multi-token prediction module");
   check("--model mixtral-8x7b" + gpu + "--engine vlm", "vllm");
 }
+
+TEST_CASE("a scenario's plan names an engine and its fraction") {
+  const auto check = [](const std::string& set, int code, const std::string& part) {
+    const Outcome outcome = run_program("check " + test::kFirstRun + set);
+    INFO(outcome.output);
+    CHECK(outcome.code == code);
+    CHECK(says(outcome, part));
+  };
+  check(" --set plan.memory.engine=vllm --set plan.memory.fraction=0.92", 0, "point");
+  check(" --set plan.memory.page_tokens=64 --set plan.memory.fragmentation=0.02", 0, "point");
+  check(" --set plan.memory.fraction=0.92", 2, "is an engine's; name one with \"engine\"");
+  check(" --set plan.memory.engine=sglan", 2, "did you mean \"sglang\"?");
+  check(" --set plan.memory.pages=64", 2, "page_tokens");
+}

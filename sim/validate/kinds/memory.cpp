@@ -2,89 +2,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
-#include "sim/cluster/accelerator.h"
 #include "sim/memory/memory_estimate.h"
 #include "sim/memory/rank_memory.h"
-#include "sim/memory/served_plan.h"
+#include "sim/validate/memory_record.h"
 #include "sim/validate/prediction.h"
 #include "sim/validate/typed_reader.h"
 
 namespace moesim {
 namespace {
-
-struct RecordedMemory {
-  MoeModel model;
-  ServedSizes sizes;
-  ShardingPlan plan;
-  std::optional<Accelerator> accelerator;
-};
-
-bool states(const JsonNode& typed, const char* key) { return typed.find(key).has_value(); }
-
-// vLLM's `tp` is that of one DP rank, SGLang's counts the ranks of all.
-bool tensor_spans_data(const JsonNode& typed, int tensor, int data) {
-  if (data == 1 || tensor == 1 || tensor % data != 0) return false;
-  if (states(typed, "ranks")) return int_of(typed, "ranks", 1) == tensor;
-  return int_of(typed, "ep", 1) == tensor;
-}
-
-ServedSizes sizes_of(const JsonNode& typed) {
-  ServedSizes sizes;
-  const int ranks = int_of(typed, "ranks", 0), data = int_of(typed, "dp", 1),
-            expert = int_of(typed, "ep", 1);
-  const bool stated = states(typed, "tp") || states(typed, "dp") || states(typed, "ep");
-  int tensor = int_of(typed, "tp", stated || ranks == 0 ? 1 : ranks);
-  if (!states(typed, "tp") && data == 1 && expert > 1) tensor = 1;
-  sizes.data = data;
-  sizes.tensor = tensor_spans_data(typed, tensor, data) ? tensor / data : tensor;
-  // Experts on more ranks than attention says it has: DP attention.
-  if (!states(typed, "dp") && expert > sizes.tensor && expert % sizes.tensor == 0)
-    sizes.data = expert / sizes.tensor;
-  const int of_stage = sizes.tensor * sizes.data;
-  sizes.expert = expert;
-  if (ranks > of_stage && ranks % of_stage == 0) sizes.pipeline = ranks / of_stage;
-  return sizes;
-}
-
-EngineMemory engine_of(const JsonNode& typed) {
-  EngineMemory memory;
-  if (!states(typed, "accelerator")) return memory;  // no run of an engine
-  const int tensor = int_of(typed, "tp", 1), data = int_of(typed, "dp", 1);
-  memory.engine =
-      tensor_spans_data(typed, tensor, data) ? ServingEngine::sglang : ServingEngine::vllm;
-  return memory;
-}
-
-// Formats of a checkpoint that was quantised otherwise than the model's own: nvfp4 ones leave
-// attention as it was, mxfp4 ones all but the experts.
-void set_formats(const JsonNode& typed, const MoeModel& model, Precision& precision) {
-  const std::string stated = text_of(typed, "dtype");
-  if (stated.empty()) return;
-  const WeightFormat format = weight_format_named(stated == "fp16" ? "bf16" : stated);
-  if (format == model.expert_format) return;
-  precision.experts = format;
-  if (format == WeightFormat::mxfp4) return;
-  precision.dense = format;
-  precision.attention.reset();
-  if (format == WeightFormat::nvfp4) precision.attention = WeightFormat::bf16;
-}
-
-RecordedMemory read_recorded(const JsonNode& typed) {
-  RecordedMemory recorded;
-  recorded.model = load_model(typed.at("model").as_string());
-  recorded.sizes = sizes_of(typed);
-  recorded.plan = served_plan(recorded.model, recorded.sizes, engine_of(typed));
-  const bool of_cache = typed.at("part").as_string() == "kv_cache";
-  if (!of_cache) set_formats(typed, recorded.model, recorded.plan.precision);
-  if (of_cache && text_of(typed, "dtype") == "fp8")
-    recorded.plan.precision.kv_cache = WeightFormat::fp8;
-  if (const auto accelerator = typed.find("accelerator"))
-    recorded.accelerator = load_accelerator(accelerator_file(*accelerator));
-  return recorded;
-}
 
 MemoryLedger ledger_of(const RecordedMemory& recorded, const std::vector<Batch>& batches) {
   const Bytes memory = recorded.accelerator ? recorded.accelerator->memory : Bytes(0);
@@ -155,11 +81,24 @@ Outcome predict_available(const RecordedMemory& recorded) {
   return Predicted{free, Basis::calibrated};
 }
 
+// What the GPU shows: a process's total leaves the driver's share out.
+Bytes shown(const RecordedMemory& recorded) {
+  return recorded.accelerator ? (1 - runtime_memory().driver_share) * recorded.accelerator->memory
+                              : Bytes(0);
+}
+
+// All that an engine takes, its pool included.
+Outcome predict_filled(const RecordedMemory& recorded) {
+  if (!recorded.accelerator) return Unmapped{"memory in use without context and accelerator"};
+  const MemoryLedger ledger = ledger_of(recorded, {});
+  const RankMemory& rank = fullest(ledger);
+  const Bytes reserve = rank.by_kind[static_cast<std::size_t>(MemoryKind::engine_reserve)];
+  return Predicted{(shown(recorded) - reserve).value, Basis::transferred,
+                   fmt::format("memory fraction {:g} assumed", recorded.plan.memory.fraction)};
+}
+
 Outcome predict_in_use(const JsonNode& typed, const RecordedMemory& recorded) {
-  if (!states(typed, "context"))
-    return Unmapped{
-        "memory in use without a context: it follows the engine's memory fraction, "
-        "which no key states"};
+  if (!states(typed, "context")) return predict_filled(recorded);
   BatchEntry entry;
   entry.context = int_of(typed, "context", 1) - 1;
   Batch batch;
@@ -170,7 +109,25 @@ Outcome predict_in_use(const JsonNode& typed, const RecordedMemory& recorded) {
   double bytes = weights_of(rank);
   for (const MemoryKind kind : {MemoryKind::kv_cache, MemoryKind::activations, MemoryKind::runtime})
     bytes += rank.by_kind[static_cast<std::size_t>(kind)].value;
+  if (recorded.accelerator) bytes -= (recorded.accelerator->memory - shown(recorded)).value;
   return Predicted{bytes, Basis::transferred};
+}
+
+// Engines that print the module by itself load an embedding and a head with it, before they take
+// the model's; nvfp4 checkpoints leave it in bf16.
+Outcome predict_module(const JsonNode& typed, RecordedMemory recorded) {
+  const MoeModel& model = recorded.model;
+  if (model.mtp_layers.empty())
+    return Unmapped{"the model's configuration names no multi-token prediction module"};
+  Precision& precision = recorded.plan.precision;
+  if (text_of(typed, "dtype") == "nvfp4") precision.experts = precision.dense = WeightFormat::bf16;
+  double bytes = mtp_weight_bytes(model, recorded.plan).value;
+  if (recorded.accelerator) {
+    const std::int64_t tensor = recorded.plan.parallelism.tensor,
+                       columns = (model.vocabulary + tensor - 1) / tensor;
+    bytes += static_cast<double>(2 * columns * model.hidden) * bytes_per_weight(WeightFormat::bf16);
+  }
+  return Predicted{bytes};
 }
 
 // Buffers of an exchange library, of no model.
@@ -219,7 +176,7 @@ Outcome predict_part(const JsonNode& typed) {
     if (states(typed, "algorithm")) return predict_buffers(typed);
     return Unmapped{"no model and no exchange algorithm"};
   }
-  const RecordedMemory recorded = read_recorded(typed);
+  const RecordedMemory recorded = read_memory_record(typed);
   if (typed.at("quantity").as_string() == "devices") return predict_devices(recorded);
   if (part == "kv_cache") return predict_cache(typed, recorded);
   if (part == "available") return predict_available(recorded);
@@ -228,11 +185,7 @@ Outcome predict_part(const JsonNode& typed) {
     const int ranks = int_of(typed, "ranks", 1);
     return Predicted{checkpoint_bytes(recorded.model, recorded.plan.precision).value / ranks};
   }
-  if (part == "mtp_weights") {
-    if (recorded.model.mtp_layers.empty())
-      return Unmapped{"the model's configuration names no multi-token prediction module"};
-    return Predicted{mtp_weight_bytes(recorded.model, recorded.plan).value};
-  }
+  if (part == "mtp_weights") return predict_module(typed, recorded);
   return Predicted{weights_of(fullest(ledger_of(recorded, {})))};
 }
 

@@ -30,7 +30,8 @@ TEST_CASE("each engine's rule decides how large its pool is") {
         ledger_of(model, served_plan(model, sizes(2, 1, 1), rule), Bytes(memory));
     const double held = weights_of(ledger, 0), steps = kind_of(ledger, 0, MemoryKind::activations);
     double pool = 0;
-    if (which == ServingEngine::vllm) pool = fraction * shown - held - steps;
+    if (which == ServingEngine::vllm)
+      pool = fraction * shown - held - steps - constants.libraries.value;
     if (which == ServingEngine::sglang) pool = fraction * (shown - start) - held;
     if (which == ServingEngine::tensorrt_llm) pool = fraction * (shown - start - held - steps);
     REQUIRE(pool + held + steps + start + graphs < shown);
@@ -114,6 +115,26 @@ TEST_CASE("what the verdict proposes for an engine does fit") {
   CHECK(with(fraction, WeightFormat::bf16));
   CHECK_FALSE(with(fraction - 0.01, WeightFormat::bf16));
   CHECK(with(0.8, WeightFormat::fp8));
+}
+
+TEST_CASE("experts in host memory leave the GPU and cross PCIe where a token needs them") {
+  const MoeModel model = load_model("mixtral-8x7b");
+  const Accelerator gpu = load_accelerator("h100-sxm");
+  ServedSizes wanted = sizes(1, 4, 4);  // two experts a rank
+  const EngineMemory memory = engine(ServingEngine::vllm);
+  ServedLoad load;
+  load.batch = 1;
+  const MemoryEstimate all = estimate_memory(model, gpu, served_plan(model, wanted, memory), load);
+  wanted.resident_experts = load.resident_experts = 1;
+  const MemoryEstimate one = estimate_memory(model, gpu, served_plan(model, wanted, memory), load);
+  const double expert = 32 * 3 * 4096.0 * 14336 * 2;
+  CHECK(all.host.of_layer == 0);
+  CHECK(one.host.of_layer == 1);
+  CHECK(one.host.bytes.value == expert);
+  CHECK((one.ledger.headroom - all.ledger.headroom).value == doctest::Approx(expert).epsilon(1e-9));
+  // Four tokens choose 2 of 8 experts each: one is missed by all with (3/4)^4.
+  CHECK(one.host.misses == doctest::Approx(1 - std::pow(0.75, 4)));
+  CHECK(one.host.transfers.count() == doctest::Approx(one.host.misses * expert / gpu.pcie.value));
 }
 
 namespace {

@@ -97,6 +97,37 @@ TEST_CASE("another format than the model's own is the record's") {
         doctest::Approx(experts * 4.5 / 8 + 2 * (whole - experts)).epsilon(1e-12));
 }
 
+TEST_CASE("layers and experts beyond the model's are those that were loaded") {
+  const MoeModel model = load_model("mixtral-8x7b");
+  const double layer = 2 * (32 * (4096.0 * 48 * 128 + 4096.0 * 4096 + 2 * 4096 + 4096 * 8) / 32 +
+                            8 * 3 * 4096.0 * 14336);
+  const double two =
+      predicted(R"("model": "mixtral-8x7b", "part": "weights", "ranks": 1, "layers": 2)");
+  CHECK(predicted(R"("model": "mixtral-8x7b", "part": "weights", "ranks": 1, "layers": 3)") - two ==
+        doctest::Approx(layer).epsilon(1e-12));
+  const std::string eight =
+      R"("model": "mixtral-8x7b", "part": "weights", "accelerator": "H200", "ep": 8)";
+  CHECK(predicted(eight + R"(, "experts": 16)") - predicted(eight) ==
+        doctest::Approx(32 * 3 * 4096.0 * 14336 * 2).epsilon(1e-12));
+}
+
+TEST_CASE("experts that ranks cannot share evenly get redundant ones") {
+  // 256 experts on 144 ranks: two slots each, as DeepSeek's decode units have.
+  const std::string units = R"("model": "deepseek-v3", "part": "weights", "accelerator": "H800")";
+  const double one = 58 * 44040192.0 * kFp8;
+  CHECK(predicted(units + R"(, "ep": 144)") - predicted(units + R"(, "ep": 256)") ==
+        doctest::Approx(one).epsilon(1e-9));
+}
+
+TEST_CASE("what an engine takes in all is its fraction and what it cannot count") {
+  const RuntimeMemory& constants = runtime_memory();
+  const double memory = 80 * 1073741824.0, driver = constants.driver_share * memory;
+  CHECK(predicted(R"("model": "olmoe-1b-7b", "part": "in_use", "accelerator": "H100", "tp": 1)") ==
+        doctest::Approx(0.9 * (memory - driver) - constants.libraries.value +
+                        constants.context.value + constants.graphs.value)
+            .epsilon(1e-9));
+}
+
 TEST_CASE("buffers of a library need no model") {
   CHECK(predicted(R"("part": "in_use", "algorithm": "deepep", "mode": "low_latency", "ranks": 8,
                      "tokens_per_rank": 128, "hidden": 7168, "top_k": 8, "experts": 288)") ==
@@ -109,8 +140,8 @@ TEST_CASE("what no key decides is listed with its reason") {
         std::string::npos);
   CHECK(reason(R"("model": "mixtral-8x7b", "part": "kv_cache")").find("without context") !=
         std::string::npos);
-  CHECK(reason(R"("model": "mixtral-8x7b", "part": "in_use", "accelerator": "H100")")
-            .find("fraction") != std::string::npos);
+  CHECK(reason(R"("model": "mixtral-8x7b", "part": "in_use")").find("without context") !=
+        std::string::npos);
   CHECK(reason(R"("model": "mixtral-8x7b", "part": "wights")").find("weights") !=
         std::string::npos);
 }
