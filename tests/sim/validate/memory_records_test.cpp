@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "sim/io/files.h"
 #include "sim/memory/rank_memory.h"
 #include "sim/memory/served_plan.h"
@@ -126,6 +128,18 @@ TEST_CASE("what an engine takes in all is its fraction and what it cannot count"
         doctest::Approx(0.9 * (memory - driver) - constants.libraries.value +
                         constants.context.value + constants.graphs.value)
             .epsilon(1e-9));
+}
+
+TEST_CASE("weights and pools of published logs are met") {
+  const Validation validation =
+      validate_records(data_path("topologies/calibration/records/memory_logs.json"), "");
+  CHECK(validation.unmapped.empty());
+  for (const ValidatedRecord& one : validation.records) {
+    CAPTURE(one.record.id);
+    CAPTURE(one.error);
+    if (one.prediction.what == "memory weights") CHECK(std::abs(one.error) < 0.03);
+    if (one.prediction.what == "memory kv_cache") CHECK(std::abs(one.error) < 0.02);
+  }
 }
 
 TEST_CASE("buffers of a library need no model") {
