@@ -127,7 +127,9 @@ void propose_sizes(const Deployment& deployment,
         {fmt::format("{} redundant experts", fewer), with_redundant(deployment, plan, fewer)});
   }
   const std::int64_t slots = model.experts + plan.redundant_experts;
-  if (ranks.expert == 1 || ranks.expert_tensor > 1 || slots % (2 * ranks.expert) != 0) return;
+  if (ranks.expert == 1 || ranks.expert_tensor > 1 || slots % ranks.expert != 0 ||
+      slots / ranks.expert % 2 != 0)
+    return;
   ServedSizes sizes{ranks.tensor,
                     2 * ranks.data(),
                     ranks.pipeline,

@@ -66,13 +66,36 @@ std::string fitting_sentence(const MemoryLedger& ledger, const VerdictInputs& in
   return sentence;
 }
 
-// The most leading entries of the rank's batch that fit, over all batches; "" when none does.
+// What a set takes of the room that requests share: an engine's activations are those of its start,
+// whatever the batch.
+Bytes taken(const VerdictInputs& inputs, Bytes cache, Bytes activations) {
+  return inputs.plan.memory.engine == ServingEngine::none ? cache + activations : cache;
+}
+
+// The most leading entries that fit into the room; memory grows with every entry.
+std::size_t most_entries(const VerdictInputs& inputs,
+                         const std::vector<BatchEntry>& entries,
+                         int stage,
+                         Bytes room) {
+  std::size_t low = 0, high = entries.size();  // low fits
+  while (low < high) {
+    const std::size_t middle = (low + high + 1) / 2;
+    const auto end = entries.begin() + static_cast<std::ptrdiff_t>(middle);
+    const WorkingSet set = working_set(inputs.model, inputs.plan, {entries.begin(), end}, stage);
+    if (taken(inputs, set.kv_cache, set.activations) <= room) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  return low;
+}
+
+// Over all batches; "" when none fits.
 std::string fewer_requests(const MemoryLedger& ledger, const VerdictInputs& inputs) {
   const RankMemory& rank = fullest(ledger);
-  // An engine's activations are those of its start, whatever the batch.
-  const bool served = inputs.plan.memory.engine != ServingEngine::none;
-  const Bytes room = ledger.headroom + of(rank, MemoryKind::kv_cache) +
-                     (served ? Bytes(0) : of(rank, MemoryKind::activations));
+  const Bytes room = ledger.headroom + taken(inputs, of(rank, MemoryKind::kv_cache),
+                                             of(rank, MemoryKind::activations));
   const std::size_t group = group_of(ledger, inputs.plan);
   const int stage = stage_of(ledger, inputs.plan);
   std::size_t fitting = 0, largest = 0;
@@ -80,18 +103,8 @@ std::string fewer_requests(const MemoryLedger& ledger, const VerdictInputs& inpu
   for (const Batch& batch : inputs.batches) {
     if (group >= batch.by_rank.size()) continue;
     const std::vector<BatchEntry>& entries = batch.by_rank[group];
-    std::size_t low = 0, high = entries.size();  // low fits; memory grows with every entry
-    while (low < high) {
-      const std::size_t middle = (low + high + 1) / 2;
-      const auto end = entries.begin() + static_cast<std::ptrdiff_t>(middle);
-      const WorkingSet set = working_set(inputs.model, inputs.plan, {entries.begin(), end}, stage);
-      if (set.kv_cache + (served ? Bytes(0) : set.activations) <= room) {
-        low = middle;
-      } else {
-        high = middle - 1;
-      }
-    }
-    fitting = any ? std::min(fitting, low) : low;
+    const std::size_t most = most_entries(inputs, entries, stage, room);
+    fitting = any ? std::min(fitting, most) : most;
     largest = std::max(largest, entries.size());
     any = true;
   }

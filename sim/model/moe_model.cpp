@@ -45,6 +45,7 @@ std::string to_text(WeightFormat format) { return facts_of(format).name; }
 const std::vector<std::string>& weight_format_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
+    all.reserve(kFormats.size());
     for (const FormatFacts& format : kFormats) all.emplace_back(format.name);
     return all;
   }();

@@ -147,6 +147,7 @@ std::vector<ErrorSummary> summarise(const Validation& validation, SummaryBy by) 
   std::map<std::string, std::vector<const ValidatedRecord*>> groups;
   for (const ValidatedRecord& one : validation.records) groups[name_of(one, by)].push_back(&one);
   std::vector<ErrorSummary> summaries;
+  summaries.reserve(groups.size());
   for (const auto& [name, records] : groups) summaries.push_back(summary_of(name, records));
   return summaries;
 }
