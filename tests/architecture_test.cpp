@@ -41,7 +41,7 @@ const std::map<std::string, std::vector<std::string>>& allowed_folders() {
       {"sim/result/result_json.cpp", {"sim/result/result.h", "sim/result/result_fields.h"}},
       {"sim/scenario", {"sim/cluster", "sim/model", "sim/trace", "sim/plan", "sim/replay"}},
       {"sim/study", {"sim", "workloads/forward", "workloads/traces"}},
-      {"sim/validate", {"sim/cluster", "sim/plan"}},
+      {"sim/validate", {"sim/cluster", "sim/plan", "sim/model", "sim/memory"}},
       {"sim/calibrate", {"sim/cluster", "sim/plan", "sim/validate"}},
       {"topologies", {"sim/cluster"}},
       {"workloads", {"sim/model", "sim/trace"}},
@@ -52,6 +52,8 @@ const std::map<std::string, std::vector<std::string>>& allowed_folders() {
       {"analysis/topology", {"analysis", "sim/cluster"}},
       // An error is of a prediction and a record, which no result holds.
       {"analysis/validation", {"analysis", "sim/validate"}},
+      // An estimate is of a plan alone: no run, no result.
+      {"analysis/memory", {"analysis", "sim/memory"}},
       {"cli", {"sim", "topologies", "workloads", "analysis"}},
       {"bench", {"sim", "topologies", "workloads", "analysis", "tests"}},
       {"tests", {"sim", "topologies", "workloads", "analysis", "cli"}},

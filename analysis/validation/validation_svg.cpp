@@ -20,6 +20,7 @@ class Axes {
   explicit Axes(const Validation& validation) {
     double least = 1e300, most = 0;
     for (const ValidatedRecord& one : validation.records) {
+      if (!one.prediction.timed) continue;
       const double predicted = one.prediction.predicted.count() * 1e6;
       const double measured = one.prediction.measured.count() * 1e6;
       least = std::min({least, predicted, measured});
@@ -60,7 +61,8 @@ class Axes {
 
 std::string points(const Validation& validation, const Axes& axes) {
   std::map<std::string, std::size_t> colours;
-  for (const ValidatedRecord& one : validation.records) colours.emplace(one.prediction.what, 0);
+  for (const ValidatedRecord& one : validation.records)
+    if (one.prediction.timed) colours.emplace(one.prediction.what, 0);
   std::size_t next = 0;
   std::string text;
   for (auto& [what, colour] : colours) {
@@ -73,6 +75,7 @@ std::string points(const Validation& validation, const Axes& axes) {
   }
   for (const ValidatedRecord& one : validation.records) {
     const Prediction& prediction = one.prediction;
+    if (!prediction.timed) continue;
     const double measured = prediction.measured.count() * 1e6;
     const double predicted = prediction.predicted.count() * 1e6;
     text += fmt::format(

@@ -21,10 +21,13 @@ enum class MemoryKind {
   kv_cache,           // states of linear, Mamba-2 and compressed layers included
   activations,
   exchange_buffers,  // dispatch and combine, as the algorithm allocates them
-  runtime            // context, communicators, graphs, allocator slack
+  runtime,           // driver, context, communicators, graphs
+  mtp_weights,       // the multi-token prediction module
+  fragmentation,     // kept free so that allocations do not fail
+  engine_reserve     // what the engine's fraction leaves unused beyond the kinds above
 };
 std::string to_text(MemoryKind kind);
-inline constexpr int kMemoryKinds = 8;
+inline constexpr int kMemoryKinds = 11;
 
 struct RankMemory {
   std::vector<Bytes> by_kind;  // [kMemoryKinds]
@@ -37,6 +40,7 @@ struct MemoryLedger {
   bool fits = true;
   int worst_rank = 0;     // least headroom
   Bytes headroom;         // of the worst rank; negative when it does not fit
+  Bytes cache_room;       // of the worst rank: what its KV cache may take, negative if nothing
   MemoryKind breaking{};  // filling kinds in their order, the first that passes the capacity
   std::string verdict;  // one sentence: fits with what headroom, or rank, kind, and what would fit,
                         // with numbers

@@ -1,5 +1,6 @@
 // KV cache and activations of a batch on one rank.
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "sim/memory/rank_memory.h"
@@ -9,41 +10,49 @@ namespace {
 
 std::int64_t share(std::int64_t whole, int ranks) { return (whole + ranks - 1) / ranks; }
 
+double whole_pages(double tokens, int page) { return std::ceil(tokens / page) * page; }
+
 // Bytes of one request's cache in one layer.
 double cache_bytes(const AttentionShape& shape,
-                   int tensor,
-                   double element,
-                   const BatchEntry& entry) {
-  if (shape.kind != AttentionKind::compressed) {
-    const double per_token = cache_elements_per_token(shape, tensor) * element;
-    const double tokens =
-        per_token == 0 ? 0 : attended_tokens(shape, entry.context, entry.new_tokens);
-    return tokens * per_token + state_bytes(shape, tensor, element).value;
-  }
-  // The window is part of the state, the entries cover every token.
-  return attended_tokens(0, entry.context, entry.new_tokens) *
-             cache_elements_per_token(shape, tensor) * element +
-         state_bytes(shape, tensor, element).value;
+                   const ShardingPlan& plan,
+                   std::int64_t context,
+                   std::int64_t new_tokens) {
+  const int tensor = plan.parallelism.tensor;
+  const WeightFormat format = plan.precision.kv_cache;
+  const double state =
+      state_bytes(shape, tensor, format == WeightFormat::fp8 ? 1 : bytes_per_weight(format)).value;
+  const double per_token = cache_bytes_per_token(shape, tensor, format);
+  if (per_token == 0) return state;
+  // The window of a compressed layer is part of the state, the entries cover every token.
+  const double tokens = shape.kind == AttentionKind::compressed
+                            ? attended_tokens(0, context, new_tokens)
+                            : attended_tokens(shape, context, new_tokens);
+  return whole_pages(tokens, plan.memory.page_tokens) * per_token + state;
 }
 
-double cache_bytes(const MoeModel& model,
-                   const ShardingPlan& plan,
-                   const std::vector<BatchEntry>& entries) {
-  std::vector<std::pair<AttentionShape, double>> layers_by_shape;
-  for (const LayerShape& layer : model.layers) {
+using LayersByShape = std::vector<std::pair<AttentionShape, double>>;
+
+LayersByShape layers_by_shape(std::span<const LayerShape> layers) {
+  LayersByShape by_shape;
+  for (const LayerShape& layer : layers) {
     const auto same = [&](const auto& known) { return known.first == layer.attention; };
-    const auto found = std::find_if(layers_by_shape.begin(), layers_by_shape.end(), same);
-    if (found == layers_by_shape.end()) {
-      layers_by_shape.emplace_back(layer.attention, 1);
+    const auto found = std::find_if(by_shape.begin(), by_shape.end(), same);
+    if (found == by_shape.end()) {
+      by_shape.emplace_back(layer.attention, 1);
     } else {
       found->second += 1;
     }
   }
-  const double element = plan.precision.kv_cache == WeightFormat::fp8 ? 1 : 2;
+  return by_shape;
+}
+
+double cache_bytes(std::span<const LayerShape> stage,
+                   const ShardingPlan& plan,
+                   const std::vector<BatchEntry>& entries) {
   double bytes = 0;
-  for (const auto& layers : layers_by_shape) {
+  for (const auto& layers : layers_by_shape(stage)) {
     for (const BatchEntry& entry : entries) {
-      bytes += layers.second * cache_bytes(layers.first, plan.parallelism.tensor, element, entry);
+      bytes += layers.second * cache_bytes(layers.first, plan, entry.context, entry.new_tokens);
     }
   }
   return bytes;
@@ -99,44 +108,83 @@ double attention_values(const AttentionShape& shape,
   return values;
 }
 
+// Live bf16 values of the largest attention of some layers.
+double largest_attention(std::span<const LayerShape> layers,
+                         int tensor,
+                         const std::vector<BatchEntry>& entries) {
+  double largest = 0;
+  const AttentionShape* before = nullptr;
+  for (const LayerShape& layer : layers) {
+    if (before == nullptr || *before != layer.attention)
+      largest = std::max(largest, attention_values(layer.attention, tensor, entries));
+    before = &layer.attention;
+  }
+  return largest;
+}
+
+// Live bf16 values of the widest dense or shared part, and of the experts: an engine's grouped
+// kernels keep one buffer for what goes into the activation or comes out of the experts, and one
+// for what is between (workspace13 and workspace2 of vLLM's fused experts).
+double feed_forward_values(const MoeModel& model,
+                           const Parallelism& ranks,
+                           std::span<const LayerShape> layers,
+                           double tokens) {
+  // Where every rank has whole parts, a TP group's tokens are dealt over its ranks after attention.
+  const bool split = ranks.expert_tensor > 1 || ranks.feed_forward_tensor > 1;
+  const double own = split ? tokens : tokens / ranks.tensor;
+  std::int64_t widest = model.shared_width;
+  for (const LayerShape& layer : layers) widest = std::max(widest, layer.dense_width);
+  const std::int64_t width = share(model.expert_width, ranks.expert_tensor),
+                     ends = std::max((model.matrices() - 1) * width, model.expert_hidden());
+  const double dense =
+      static_cast<double>(model.matrices() * share(widest, ranks.feed_forward_tensor));
+  return own * std::max(dense, static_cast<double>(model.top_k * (ends + width)));
+}
+
+// Logits are made for an entry's last token only. An engine gathers them whole and its sampler
+// holds several copies.
+double logit_bytes(const MoeModel& model, const ShardingPlan& plan, std::size_t entries) {
+  const bool served = plan.memory.engine != ServingEngine::none;
+  const std::int64_t columns =
+      served ? model.vocabulary : share(model.vocabulary, plan.parallelism.tensor);
+  const double copies = served ? runtime_memory().logit_copies : 1;
+  return 4 * copies * static_cast<double>(entries) * static_cast<double>(columns);
+}
+
 double activation_bytes(const MoeModel& model,
                         const ShardingPlan& plan,
-                        const std::vector<BatchEntry>& entries) {
-  const int tensor = plan.parallelism.tensor;
-  double tokens = 0, outputs = 0, attention = 0, dense_width = 0;
-  for (const BatchEntry& entry : entries) {
-    tokens += entry.new_tokens;
-    outputs += 1;  // logits are made for an entry's last token only
-  }
-  const AttentionShape* before = nullptr;
-  for (const LayerShape& layer : model.layers) {
-    const AttentionShape& shape = layer.attention;
-    if (before == nullptr || *before != shape) {
-      attention = std::max(attention, attention_values(shape, tensor, entries));
-    }
-    before = &shape;
-    dense_width = std::max(dense_width, static_cast<double>(layer.dense_width));
-  }
-  // After attention a TP group's tokens are dealt over its ranks.
-  const double own = tokens / tensor;
-  const auto matrices = static_cast<double>(model.matrices());
-  const double feed_forward =
-      matrices * std::max(dense_width, static_cast<double>(model.shared_width));
-  const double experts =
-      static_cast<double>(model.top_k) * matrices * static_cast<double>(model.expert_width);
+                        const std::vector<BatchEntry>& entries,
+                        const StageLayers& stage) {
+  double tokens = 0;
+  for (const BatchEntry& entry : entries) tokens += entry.new_tokens;
+  const auto layers = stage.of(model);
   const double residual = 2 * tokens * static_cast<double>(model.hidden * model.residual_streams);
-  const double logits = 4 * outputs * static_cast<double>(share(model.vocabulary, tensor));
-  return 2 * residual +
-         std::max({2 * attention, 2 * own * feed_forward, 2 * own * experts, logits});
+  const double attention = largest_attention(layers, plan.parallelism.tensor, entries);
+  const double feed_forward = feed_forward_values(model, plan.parallelism, layers, tokens);
+  const double logits = stage.heads ? logit_bytes(model, plan, entries.size()) : 0;
+  return 2 * residual + std::max({2 * attention, 2 * feed_forward, logits});
 }
 
 }  // namespace
 
 WorkingSet working_set(const MoeModel& model,
                        const ShardingPlan& plan,
-                       const std::vector<BatchEntry>& entries) {
+                       const std::vector<BatchEntry>& entries,
+                       int stage) {
   if (entries.empty()) return {};
-  return {Bytes(cache_bytes(model, plan, entries)), Bytes(activation_bytes(model, plan, entries))};
+  const StageLayers layers = stage_layers(model, plan.parallelism, stage);
+  return {Bytes(cache_bytes(layers.of(model), plan, entries)),
+          Bytes(activation_bytes(model, plan, entries, layers))};
+}
+
+Bytes request_cache_bytes(const MoeModel& model,
+                          const ShardingPlan& plan,
+                          std::int64_t tokens,
+                          int stage) {
+  double bytes = 0;
+  for (const auto& layers : layers_by_shape(stage_layers(model, plan.parallelism, stage).of(model)))
+    bytes += layers.second * cache_bytes(layers.first, plan, tokens - 1, 1);
+  return Bytes(bytes);
 }
 
 }  // namespace moesim

@@ -59,6 +59,16 @@ double cache_elements_per_token(const AttentionShape& shape, std::int64_t tensor
   return 0;
 }
 
+double cache_bytes_per_token(const AttentionShape& shape,
+                             std::int64_t tensor_parallel,
+                             WeightFormat format) {
+  const double elements = cache_elements_per_token(shape, tensor_parallel);
+  if (format != WeightFormat::fp8) return elements * bytes_per_weight(format);
+  if (shape.kind != AttentionKind::latent || shape.index_heads == 0) return elements;
+  const std::int64_t scales = shape.kv_lora_rank / 128 + 1;  // and one of the index key
+  return elements + static_cast<double>(shape.qk_rope_head_dim + 4 * scales);
+}
+
 Bytes state_bytes(const AttentionShape& shape,
                   std::int64_t tensor_parallel,
                   double bytes_per_element) {

@@ -48,6 +48,29 @@ void check(const JsonNode& config, const MoeModel& model) {
                 std::to_string(model.experts + model.zero_experts));
 }
 
+// One module of multi-token prediction: the last layer that attends to all its context, with the
+// last layer's experts, as DeepSeek-V3 (arXiv 2412.19437, section 2.2), Qwen3.5 and Nemotron 3 have
+// it. A feed-forward part that is a layer of its own stays one.
+void set_mtp_layers(const JsonNode& config, MoeModel& model) {
+  if (count_or(config, "num_nextn_predict_layers", 0) == 0 &&
+      count_or(config, "mtp_num_hidden_layers", 0) == 0)
+    return;
+  const auto attends = [](const LayerShape& layer) {
+    return layer.attention.kind != AttentionKind::none && !layer.attention.recurrent();
+  };
+  const auto last = std::find_if(model.layers.rbegin(), model.layers.rend(), attends);
+  if (last == model.layers.rend()) return;
+  model.mtp_layers.push_back(*last);
+  if (last->ffn == FfnKind::moe) return;
+  const std::size_t experts = model.moe_layers().back();
+  if (last->ffn == FfnKind::none) {
+    model.mtp_layers.push_back(model.layers[experts]);
+  } else {
+    model.mtp_layers.back().ffn = FfnKind::moe;
+    model.mtp_layers.back().dense_width = 0;
+  }
+}
+
 // The language model of a multimodal one stands under text_config.
 JsonNode language_config(const JsonNode& file) {
   const auto text = file.find("text_config");
@@ -93,6 +116,7 @@ MoeModel load_model(const std::string& name_or_path) {
   read_formats(quantized_outside ? file : config, model);
   reader->read(config, model);
   check(config, model);
+  set_mtp_layers(config, model);
   return model;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -86,11 +87,28 @@ struct LayerShape {
 
 // How a published checkpoint stores weights. dense covers the matrices of attention, shared experts
 // and dense feed-forward parts; embedding, head, norms and router stay bf16 (f32 in an f32 model).
-// Bytes a stored weight takes, scales included (FP8 with 128 x 128 block scales: 1 + 4 / 16384;
-// MXFP4: 4.25 bits; int4 in groups of 32 with a bf16 scale: 4.5 bits).
-enum class WeightFormat { f32, bf16, fp8, mxfp4, int4 };
+// Bytes a stored weight takes, scales and zero points included: docs/models.md, "Weight formats".
+// int4 has groups of 32 weights, the others of 64 or 128; _zero: with zero points, as AWQ and GPTQ
+// store them. ternary: BitNet's 1.58-bit weights, four a byte; tq1_0 and iq1_s: llama.cpp's.
+enum class WeightFormat {
+  f32,
+  bf16,
+  fp8,
+  mxfp8,
+  mxfp4,
+  nvfp4,
+  int4,
+  int4_g64,
+  int4_g128,
+  int4_g128_zero,
+  ternary,
+  tq1_0,
+  iq1_s
+};
 double bytes_per_weight(WeightFormat format);
-std::string to_text(WeightFormat format);  // "bf16", ...
+std::string to_text(WeightFormat format);                   // "bf16", ...
+const std::vector<std::string>& weight_format_names();      // in the order above
+WeightFormat weight_format_named(const std::string& name);  // one of weight_format_names()
 
 struct MoeModel {
   std::string name;          // "deepseek-v3"
@@ -116,6 +134,11 @@ struct MoeModel {
 
   WeightFormat expert_format = WeightFormat::bf16;  // as the published checkpoint stores them
   WeightFormat dense_format = WeightFormat::bf16;   // see WeightFormat
+  std::optional<WeightFormat> attention_format;     // where it is not the dense parts'
+
+  // Layers of one multi-token prediction module; empty = the checkpoint has none, or its
+  // configuration does not say so. No parameter count includes them.
+  std::vector<LayerShape> mtp_layers;
 
   std::vector<std::size_t> moe_layers() const;  // indices into layers
   // Width of a row that dispatch carries and an expert reads.
@@ -135,8 +158,9 @@ struct ParameterCounts {
 ParameterCounts count_parameters(const MoeModel& model);
 
 // Weights of one part.
-std::int64_t expert_parameters(const MoeModel& model);  // one routed expert
-std::int64_t router_parameters(const MoeModel& model);  // one MoE layer, biases included
+std::int64_t expert_parameters(const MoeModel& model);       // one routed expert
+std::int64_t expert_bias_parameters(const MoeModel& model);  // of those, biases
+std::int64_t router_parameters(const MoeModel& model);       // one MoE layer, biases included
 // One MoE layer: what every token passes beside the routed experts: shared experts with their gate,
 // projections into and out of a latent width.
 std::int64_t shared_expert_parameters(const MoeModel& model);
@@ -161,6 +185,13 @@ AttentionParameters attention_parameters(const AttentionShape& shape, std::int64
 // Encoders, linear and mamba: none. Cross attention: an encoder's token takes keys and values of
 // the cross attentions, a decoder's those of its own attention, so either counts once.
 double cache_elements_per_token(const AttentionShape& shape, std::int64_t tensor_parallel);
+
+// Bytes of those elements. A cache of fp8 is one byte each; where index heads choose tokens (DSA)
+// it is FlashMLA's: the latent in fp8 with an f32 scale for 128 values, the rotary part in bf16,
+// and index keys in fp8 with one f32 scale.
+double cache_bytes_per_token(const AttentionShape& shape,
+                             std::int64_t tensor_parallel,
+                             WeightFormat format);
 
 // KV-cache bytes one token takes over all layers on one rank of a tensor-parallel group. Layers
 // with a sliding window are counted in full: the window caps tokens, not bytes a token.

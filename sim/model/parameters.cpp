@@ -15,9 +15,13 @@ std::int64_t parts(const LayerShape& layer) {
 }  // namespace
 
 std::int64_t expert_parameters(const MoeModel& model) {
-  const std::int64_t matrices = model.matrices() * model.expert_hidden() * model.expert_width;
-  if (!model.expert_bias) return matrices;
-  return matrices + (model.matrices() - 1) * model.expert_width + model.expert_hidden();
+  return model.matrices() * model.expert_hidden() * model.expert_width +
+         expert_bias_parameters(model);
+}
+
+std::int64_t expert_bias_parameters(const MoeModel& model) {
+  if (!model.expert_bias) return 0;
+  return (model.matrices() - 1) * model.expert_width + model.expert_hidden();
 }
 
 std::int64_t router_parameters(const MoeModel& model) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,15 @@ struct Parallelism {
   int ranks = 1;   // of the pool
   int expert = 1;  // EP: ranks that share one copy of all experts; ranks / expert EP groups
   int tensor = 1;  // TP of attention: consecutive ranks that share one DP rank's tokens
+  // The memory ledger's alone: no exchange or kernel is timed with other values than 1.
+  int pipeline = 1;             // PP: stages that split the layers; consecutive ranks make a stage
+  int expert_tensor = 1;        // consecutive ranks that split each expert's width
+  int feed_forward_tensor = 1;  // that split shared experts and dense feed-forward parts
   int data() const {
-    return ranks / tensor;
+    return ranks / (tensor * pipeline);
   }  // DP attention: ranks (TP groups) with tokens of their own
   int ep_groups() const { return ranks / expert; }
+  int stage_ranks() const { return ranks / pipeline; }
 };
 
 // Of a dispatch or combine row. fp8 has one f32 scale per 128 values, mxfp8 one byte per 32; of 4
@@ -34,6 +40,29 @@ struct Precision {
   PayloadFormat dispatch = PayloadFormat::bf16;
   PayloadFormat combine = PayloadFormat::bf16;
   WeightFormat kv_cache = WeightFormat::bf16;  // bf16 or fp8
+  std::optional<WeightFormat> attention = {};  // storage, where it is not the dense parts'
+};
+
+// Whose rule divides a GPU's memory. F is the fraction, "shown" what the GPU shows to programs:
+//   none          no engine: the ledger holds what the batches need against the capacity
+//   vllm          weights, activations, communicators and KV pool share F of what is shown
+//   sglang        weights and KV pool share F of what is free before they are loaded; activations,
+//                 exchange buffers and graphs have the rest
+//   tensorrt_llm  the KV pool has F of what weights, activations and all else leave free
+enum class ServingEngine { none, vllm, sglang, tensorrt_llm };
+const std::vector<std::string>& engine_names();       // in the order above
+ServingEngine engine_named(const std::string& name);  // one of engine_names()
+
+struct EngineMemory {
+  ServingEngine engine = ServingEngine::none;
+  double fraction = 0.9;     // F
+  int page_tokens = 1;       // tokens of KV cache that are allocated together
+  double fragmentation = 0;  // share of the KV pool (none: of the capacity) kept free
+  bool mtp = false;          // the multi-token prediction module is loaded
+  // What an engine tries at start to see how large activations grow: a step of so many new tokens,
+  // and so many requests whose next tokens are drawn at once.
+  int prefill_chunk = 8192;
+  int max_requests = 256;
 };
 
 enum class ReplicaChoice {
@@ -74,6 +103,7 @@ struct ShardingPlan {
   double capacity_factor = 0;  // of ExchangeShape
   int exchange_sms = 0;        // held by dispatch and combine kernels; 0 = the algorithm's default
   Precision precision;
+  EngineMemory memory = {};
 
   const Placement& placement_of(std::size_t layer, std::size_t group) const {
     return group_placement.empty() ? placement.at(layer) : group_placement.at(group).at(layer);

@@ -78,6 +78,7 @@ void Measurement::add(const StepGraph& graph, const Timeline& timeline, const Cl
   add_links(graph, (now != nullptr ? *now : cluster_).fabric);
   add_delays(graph, timeline);
   add_loads(graph);
+  add_held_rows(graph);
   link_figures_.add(graph, timeline, now != nullptr ? *now : cluster_);
 }
 
@@ -146,6 +147,17 @@ void Measurement::add_links(const StepGraph& graph, const Fabric& fabric) {
       link_bytes_[link] += exchange.link_bytes[link].value;
       link_busy_[link] += (exchange.link_bytes[link] / fabric.links[link].bandwidth).count();
     }
+  }
+}
+
+// What buffers really have to hold: rows that arrive and rows that stay.
+void Measurement::add_held_rows(const StepGraph& graph) {
+  for (const Task& task : graph.tasks) {
+    if (task.kind != TaskKind::dispatch && task.kind != TaskKind::combine) continue;
+    const Exchange& exchange = graph.exchanges[static_cast<std::size_t>(task.exchange)];
+    double& largest = task.kind == TaskKind::dispatch ? dispatched_ : combined_;
+    for (std::size_t rank = 0; rank < exchange.received.size(); ++rank)
+      largest = std::max(largest, (exchange.received[rank] + exchange.kept[rank]).value);
   }
 }
 
@@ -222,6 +234,13 @@ void Measurement::add_loads(const StepGraph& graph) {
 void Measurement::fill(PointResult& result) const {
   result.steps = steps_;
   fill_metrics(result);
+  if (dispatched_ + combined_ > 0) {
+    result.metrics.push_back(
+        {"buffers_used",
+         "most rows a rank has of a dispatch and of a combine; buffers are allocated for the worst "
+         "case",
+         metric_of(dispatched_ + combined_, "B", Basis::exact)});
+  }
   result.layers = layers_;
   for (LayerResult& layer : result.layers) {
     for (double* part :

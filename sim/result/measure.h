@@ -47,6 +47,7 @@ class Measurement {
                  std::size_t task,
                  int first);
   void add_loads(const StepGraph& graph);
+  void add_held_rows(const StepGraph& graph);
   void fill_metrics(PointResult& result) const;
   void fill_straggler(PointResult& result) const;
   void fill_links(PointResult& result) const;
@@ -67,6 +68,7 @@ class Measurement {
   LinkFigures link_figures_;
   int steps_of_window_ = 0;
   WindowFigures window_figures_;
+  double dispatched_ = 0, combined_ = 0;  // B; largest rows of one exchange on any rank
   std::vector<std::vector<std::uint64_t>> expert_load_;  // [trace moe layer][logical expert]
   std::vector<std::vector<std::uint64_t>> rank_load_;    // [model moe layer][rank]
   std::vector<int> moe_layer_ids_;

@@ -1,22 +1,11 @@
 // Formats by name.
 #include "sim/scenario/load_precision.h"
 
-#include <algorithm>
-#include <string>
-#include <vector>
-
 namespace moesim {
 namespace {
 
 WeightFormat read_weight_format(const JsonNode& node) {
-  const std::vector<WeightFormat> formats{WeightFormat::f32, WeightFormat::bf16, WeightFormat::fp8,
-                                          WeightFormat::mxfp4, WeightFormat::int4};
-  std::vector<std::string> names;
-  names.reserve(formats.size());
-  for (const WeightFormat format : formats) names.push_back(to_text(format));
-  const std::string name = node.as_choice(names, "precision");
-  return formats[static_cast<std::size_t>(std::find(names.begin(), names.end(), name) -
-                                          names.begin())];
+  return weight_format_named(node.as_choice(weight_format_names(), "precision"));
 }
 
 PayloadFormat read_payload(const JsonNode& node) {
@@ -29,10 +18,12 @@ Precision read_precision(const std::optional<JsonNode>& node, const MoeModel& mo
   Precision precision;
   precision.experts = model.expert_format;  // as the checkpoint is published
   precision.dense = model.dense_format;
+  precision.attention = model.attention_format;
   if (!node) return precision;
-  node->allow_only({"experts", "dense", "dispatch", "combine", "kv_cache"});
+  node->allow_only({"experts", "dense", "attention", "dispatch", "combine", "kv_cache"});
   if (const auto value = node->find("experts")) precision.experts = read_weight_format(*value);
   if (const auto value = node->find("dense")) precision.dense = read_weight_format(*value);
+  if (const auto value = node->find("attention")) precision.attention = read_weight_format(*value);
   if (const auto value = node->find("dispatch")) precision.dispatch = read_payload(*value);
   if (const auto value = node->find("combine")) precision.combine = read_payload(*value);
   if (const auto value = node->find("kv_cache"))

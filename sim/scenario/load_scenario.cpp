@@ -10,6 +10,7 @@
 #include "sim/scenario/at_place.h"
 #include "sim/scenario/load_cluster.h"
 #include "sim/scenario/load_faults.h"
+#include "sim/scenario/load_memory.h"
 #include "sim/scenario/load_placement.h"
 #include "sim/scenario/load_precision.h"
 #include "sim/scenario/load_synthetic.h"
@@ -157,7 +158,7 @@ std::optional<RebalancePolicy> read_rebalance(const JsonNode& node, const Worklo
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "redundant_experts", "placement",
                    "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
-                   "capacity_factor", "tensor_reduction", "precision", "rebalance"});
+                   "capacity_factor", "tensor_reduction", "precision", "rebalance", "memory"});
   const int ranks = cluster.options.nodes * cluster.options.gpus_per_node;
   const int sms = load_accelerator(cluster.accelerator).sms;
   ShardingPlan plan;
@@ -184,6 +185,7 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
   if (const auto overlap = node.find("overlap"))
     plan.overlap = overlap->as_choice({"none"}, "overlap");
   plan.precision = read_precision(node.find("precision"), model);
+  plan.memory = read_engine_memory(node.find("memory"));
   const auto expert = node.find("expert_parallel");
   at_place(expert ? *expert : node, [&] {
     check_plan(plan, model);

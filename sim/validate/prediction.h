@@ -20,6 +20,7 @@ struct Prediction {
   std::string conditions;  // for people: "16 H800 on 2 nodes, 4096 tokens a rank, hidden 7168"
   std::string unit;        // of the record's value: "us", "GB/s"
   double value = 0;        // predicted, in that unit
+  bool timed = true;       // false: a figure that is no time; only its value is compared
   // The same as times, and what two models without a simulator say: bytes of the busiest port at
   // line rate, to which whoever fits them adds a constant; and the constants of the algorithm on
   // bytes spread evenly over all ranks without de-duplication.

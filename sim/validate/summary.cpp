@@ -8,6 +8,8 @@
 #include <numeric>
 #include <variant>
 
+#include "sim/validate/typed_reader.h"
+
 namespace moesim {
 namespace {
 
@@ -24,6 +26,7 @@ double relative(Seconds predicted, Seconds measured) { return predicted / measur
 std::map<std::string, double> line_rate_constants(const std::vector<ValidatedRecord>& records) {
   std::map<std::string, std::vector<double>> fitted, all;
   for (const ValidatedRecord& one : records) {
+    if (!one.prediction.timed) continue;
     const double beyond = (one.prediction.measured - one.prediction.at_line_rate).count();
     all[one.prediction.what].push_back(beyond);
     if (one.record.split == "calibrate") fitted[one.prediction.what].push_back(beyond);
@@ -45,7 +48,7 @@ std::string name_of(const ValidatedRecord& one, SummaryBy by) {
     case SummaryBy::split:
       return one.record.split;
     case SummaryBy::accelerator:
-      return one.record.typed->at("accelerator").as_string();
+      return text_of(*one.record.typed, "accelerator", "not stated");
     case SummaryBy::all:
       break;
   }
@@ -81,7 +84,8 @@ std::variant<Prediction, Unmapped> predict_or_say_why(const RecordKind& kind,
                                                       const std::string& calibration) {
   try {
     auto outcome = kind.predict(record, calibration);
-    if (const auto* prediction = std::get_if<Prediction>(&outcome)) {
+    const auto* prediction = std::get_if<Prediction>(&outcome);
+    if (prediction != nullptr && prediction->timed) {
       for (const Seconds time : {prediction->predicted, prediction->measured})
         if (!(time.count() > 0) || !std::isfinite(time.count()))
           return Unmapped{"the figure stands for no time: its conditions move no bytes"};
@@ -114,6 +118,19 @@ void predict(MeasurementRecord record, const std::string& calibration, Validatio
   validation.records.push_back({std::move(record), std::get<Prediction>(std::move(outcome))});
 }
 
+void compare(const std::map<std::string, double>& constants, ValidatedRecord& one) {
+  const Prediction& prediction = one.prediction;
+  if (!prediction.timed) {
+    one.error = prediction.value / one.record.typed->at("value").as_number() - 1;
+    one.line_rate_error = one.uniform_error = std::numeric_limits<double>::quiet_NaN();
+    return;
+  }
+  one.error = relative(prediction.predicted, prediction.measured);
+  one.line_rate_error = relative(prediction.at_line_rate + Seconds(constants.at(prediction.what)),
+                                 prediction.measured);
+  one.uniform_error = relative(prediction.uniform, prediction.measured);
+}
+
 }  // namespace
 
 Validation validate_records(const std::string& path, const std::string& calibration) {
@@ -122,13 +139,7 @@ Validation validate_records(const std::string& path, const std::string& calibrat
   for (MeasurementRecord& record : read_records(path))
     predict(std::move(record), calibration, validation);
   const auto constants = line_rate_constants(validation.records);
-  for (ValidatedRecord& one : validation.records) {
-    const Prediction& prediction = one.prediction;
-    one.error = relative(prediction.predicted, prediction.measured);
-    one.line_rate_error = relative(prediction.at_line_rate + Seconds(constants.at(prediction.what)),
-                                   prediction.measured);
-    one.uniform_error = relative(prediction.uniform, prediction.measured);
-  }
+  for (ValidatedRecord& one : validation.records) compare(constants, one);
   return validation;
 }
 
@@ -136,6 +147,7 @@ std::vector<ErrorSummary> summarise(const Validation& validation, SummaryBy by) 
   std::map<std::string, std::vector<const ValidatedRecord*>> groups;
   for (const ValidatedRecord& one : validation.records) groups[name_of(one, by)].push_back(&one);
   std::vector<ErrorSummary> summaries;
+  summaries.reserve(groups.size());
   for (const auto& [name, records] : groups) summaries.push_back(summary_of(name, records));
   return summaries;
 }

@@ -139,6 +139,47 @@ TEST_CASE("quantisation decides the stored formats") {
   CHECK(load_model(f32.path()).expert_format == WeightFormat::f32);
 }
 
+TEST_CASE("what a list of exceptions names stays as it was") {
+  const auto formats = [](const std::string& quantization) {
+    const TemporaryConfig config(qwen2_config(", \"quantization_config\": " + quantization));
+    const MoeModel model = load_model(config.path());
+    return to_text(model.expert_format) + " " + to_text(model.dense_format) + " " +
+           to_text(model.attention_format.value_or(model.dense_format));
+  };
+  CHECK(formats(R"({"quant_method": "awq", "bits": 4, "group_size": 128, "zero_point": true})") ==
+        "int4_g128_zero int4_g128_zero int4_g128_zero");
+  CHECK(formats(R"({"quant_method": "modelopt", "quant_algo": "NVFP4",
+                    "ignore": ["lm_head", "model.layers.0.self_attn*"]})") == "nvfp4 nvfp4 bf16");
+  CHECK(formats(R"({"quant_method": "bitnet", "modules_to_not_convert": ["lm_head"]})") ==
+        "ternary ternary ternary");
+  CHECK(formats(
+            R"({"quant_method": "fp8", "ignored_layers": ["model.layers.1.self_attn.q_proj"]})") ==
+        "fp8 fp8 bf16");
+  CHECK(formats(R"({"quant_method": "compressed-tensors", "format": "float-quantized"})") ==
+        "fp8 fp8 fp8");
+  CHECK(bytes_per_weight(WeightFormat::int4_g128_zero) * 128 * 8 == 128 * 4 + 16 + 4);
+  CHECK(bytes_per_weight(WeightFormat::nvfp4) * 16 * 8 == 16 * 4 + 8);
+  CHECK(bytes_per_weight(WeightFormat::mxfp8) * 32 * 8 == 32 * 8 + 8);
+  CHECK(bytes_per_weight(WeightFormat::ternary) * 4 == 1);
+  CHECK(bytes_per_weight(WeightFormat::tq1_0) * 256 == 48 + 4 + 2);   // llama.cpp's block_tq1_0
+  CHECK(bytes_per_weight(WeightFormat::iq1_s) * 256 == 2 + 32 + 16);  // block_iq1_s
+  for (const std::string& name : weight_format_names())
+    CHECK(to_text(weight_format_named(name)) == name);
+}
+
+TEST_CASE("a prediction module is the last attending layer with experts") {
+  CHECK(load_model("deepseek-v3").mtp_layers.size() == 1);
+  CHECK(load_model("mixtral-8x7b").mtp_layers.empty());
+  const MoeModel hybrid = load_model("qwen3.5-35b-a3b");
+  REQUIRE(hybrid.mtp_layers.size() == 1);
+  CHECK(hybrid.mtp_layers[0].attention.kind == AttentionKind::grouped_query);
+  CHECK(hybrid.mtp_layers[0].ffn == FfnKind::moe);
+  const MoeModel parts = load_model("nemotron-3-super-120b-a12b");  // "*E"
+  REQUIRE(parts.mtp_layers.size() == 2);
+  CHECK(parts.mtp_layers[0].ffn == FfnKind::none);
+  CHECK(parts.mtp_layers[1].ffn == FfnKind::moe);
+}
+
 TEST_CASE("GPT-OSS alternates windows and full attention") {
   const MoeModel model = load_model("gpt-oss-20b");
   CHECK(model.layers[0].attention.sliding_window == 128);
@@ -158,8 +199,8 @@ TEST_CASE("a configuration that is not implemented is refused at its key") {
   const TemporaryConfig windowed(qwen2_config(R"(, "use_sliding_window": true)"));
   CHECK(message_of(windowed.path()).find("use_sliding_window: true is not implemented") !=
         std::string::npos);
-  const TemporaryConfig packed(qwen2_config(R"(, "quantization_config": {"quant_method": "awq"})"));
-  CHECK(message_of(packed.path()).find("awq") != std::string::npos);
+  const TemporaryConfig packed(qwen2_config(R"(, "quantization_config": {"quant_method": "hqq"})"));
+  CHECK(message_of(packed.path()).find("hqq") != std::string::npos);
 }
 
 TEST_CASE("a missing or impossible shape is refused at its key") {
