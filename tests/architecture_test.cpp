@@ -41,7 +41,7 @@ const std::map<std::string, std::vector<std::string>>& allowed_folders() {
       {"sim/result/result_json.cpp", {"sim/result/result.h", "sim/result/result_fields.h"}},
       {"sim/scenario", {"sim/cluster", "sim/model", "sim/trace", "sim/plan", "sim/replay"}},
       {"sim/study", {"sim", "workloads/forward", "workloads/traces"}},
-      {"sim/validate", {"sim/cluster", "sim/plan"}},
+      {"sim/validate", {"sim/cluster", "sim/plan", "sim/model", "sim/cost"}},
       {"sim/calibrate", {"sim/cluster", "sim/plan", "sim/validate"}},
       {"topologies", {"sim/cluster"}},
       {"workloads", {"sim/model", "sim/trace"}},

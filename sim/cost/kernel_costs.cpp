@@ -1,9 +1,7 @@
 // KernelCosts: work of each part, timed by roofline on one accelerator.
 #include "sim/cost/kernel_costs.h"
 
-#include <algorithm>
-
-#include "sim/core/error.h"
+#include "sim/cost/expert_work.h"
 
 namespace moesim {
 namespace {
@@ -16,48 +14,9 @@ KernelCosts::KernelCosts(const MoeModel& model,
                          const Accelerator& accelerator,
                          const Parallelism& parallelism,
                          const Precision& precision)
-    : model_(model),
-      accelerator_(accelerator),
-      parallelism_(parallelism),
-      precision_(precision),
-      efficiencies_(load_efficiencies(accelerator.name)) {
-  for (const WeightFormat format : {precision_.experts, precision_.dense, WeightFormat::bf16}) {
-    const std::string needed = compute_precision(format);
-    if (accelerator_.peak.count(needed) == 0) {
-      throw InputError("accelerator \"" + accelerator_.name + "\" states no peak for " + needed +
-                       ", which weights stored in " + to_text(format) + " compute in");
-    }
-  }
-}
-
-std::string KernelCosts::compute_precision(WeightFormat format) const {
-  if (format == WeightFormat::f32) return "f32";
-  const bool small = format == WeightFormat::fp8 || format == WeightFormat::mxfp4;
-  return small && accelerator_.peak.count("fp8") != 0 ? "fp8" : "bf16";
-}
-
-KernelCost KernelCosts::roofline(const KernelWork& work) const {
-  const Efficiency& efficiency = efficiencies_.by_kernel.at(work.kernel);
-  const Seconds compute = work.flops / accelerator_.peak.at(work.precision) / efficiency.flops;
-  const Seconds memory = work.bytes / accelerator_.memory_bandwidth / efficiency.bandwidth;
-  return {work.flops, work.bytes, efficiency.launch + std::max(compute, memory),
-          efficiencies_.basis(work.kernel, work.precision)};
-}
-
-KernelCost KernelCosts::sum(const std::vector<KernelWork>& works) const {
-  std::vector<KernelCost> parts;
-  KernelCost total;
-  for (const KernelWork& work : works) {
-    parts.push_back(roofline(work));
-    total.flops += parts.back().flops;
-    total.bytes += parts.back().bytes;
-    total.time += parts.back().time;
-  }
-  total.basis = Basis::exact;
-  for (const KernelCost& part : parts) {
-    if (part.time >= 0.1 * total.time) total.basis = weaker(total.basis, part.basis);
-  }
-  return total;
+    : model_(model), timer_(accelerator), parallelism_(parallelism), precision_(precision) {
+  for (const WeightFormat format : {precision_.experts, precision_.dense, WeightFormat::bf16})
+    timer_.check_precision(format);
 }
 
 KernelCost KernelCosts::embedding(std::int64_t tokens) const {
@@ -73,7 +32,7 @@ KernelCost KernelCosts::attention(std::size_t layer, std::span<const BatchEntry>
                                local.heads,
                                local.kv_heads,
                                precision_.dense,
-                               compute_precision(precision_.dense),
+                               timer_.compute_precision(precision_.dense),
                                precision_.kv_cache == WeightFormat::fp8 ? 1.0 : 2.0};
   std::vector<KernelWork> works = attention_work(inputs, entries);
   std::int64_t tokens = 0;
@@ -104,33 +63,15 @@ KernelCost KernelCosts::router(std::int64_t tokens) const {
 }
 
 KernelCost KernelCosts::expert_ffn(std::span<const std::uint32_t> copies_by_local_expert) const {
-  const auto block = static_cast<std::uint32_t>(efficiencies_.expert_block_rows);
-  double active = 0, rows = 0, padded = 0;
-  for (const std::uint32_t copies : copies_by_local_expert) {
-    if (copies == 0) continue;
-    active += 1;
-    rows += copies;
-    const std::uint32_t blocks = (copies + block - 1) / block;
-    padded += static_cast<double>(blocks * block);
-  }
-  if (active == 0) return sum({});
-  const std::string precision = compute_precision(precision_.experts);
-  const double in = activation_bytes(precision),
-               hidden = static_cast<double>(model_.expert_hidden()),
-               width = static_cast<double>(model_.expert_width),
-               inward = static_cast<double>(model_.matrices() - 1);
-  const double weights = active * static_cast<double>(expert_parameters(model_)) *
-                         bytes_per_weight(precision_.experts);
-  // A row: in and (gate and) up out (bf16) of the first product, in and out (bf16) of the second.
-  const double row_bytes = hidden * in + inward * width * 2 + width * in + hidden * 2;
-  return sum({KernelWork{"expert_gemm", Flops(padded * 2 * (inward + 1) * hidden * width),
-                         Bytes(weights + rows * row_bytes), precision}});
+  return sum(expert_work(copies_by_local_expert,
+                         {model_.expert_hidden(), model_.expert_width, model_.gated,
+                          precision_.experts, timer_.compute_precision(precision_.experts)}));
 }
 
 KernelCost KernelCosts::shared_expert(std::int64_t tokens) const {
   std::vector<KernelWork> works;
   if (tokens == 0) return sum(works);
-  const std::string precision = compute_precision(precision_.dense);
+  const std::string precision = timer_.compute_precision(precision_.dense);
   const auto gemm = [&](std::int64_t inner, std::int64_t outer) {
     works.push_back(gemm_work(tokens, {inner, outer, precision_.dense, precision}));
   };
@@ -151,7 +92,7 @@ KernelCost KernelCosts::dense_ffn(std::size_t layer, std::int64_t tokens) const 
   const LayerShape& shape = model_.layers.at(layer);
   const std::int64_t width = shape.dense_width, inward = model_.matrices() - 1;
   if (tokens == 0 || width == 0) return sum({});
-  const std::string precision = compute_precision(precision_.dense);
+  const std::string precision = timer_.compute_precision(precision_.dense);
   std::vector<KernelWork> works;
   if (shape.ffn == FfnKind::dense) {  // beside experts the router's norm serves both
     works.push_back(elementwise_work(tokens, 4 * model_.hidden));

@@ -8,25 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "sim/cluster/accelerator.h"
-#include "sim/core/metric.h"
-#include "sim/core/units.h"
-#include "sim/cost/efficiency.h"
-#include "sim/cost/kernel_work.h"
+#include "sim/cost/kernel_timer.h"
 #include "sim/model/moe_model.h"
 #include "sim/plan/batch.h"
 #include "sim/plan/sharding_plan.h"
 
 namespace moesim {
-
-// basis: the weakest among the kernels that take a tenth of the time or more; the small ones beside
-// them do not decide how far the figure can be trusted.
-struct KernelCost {
-  Flops flops;  // executed: the expert GEMM's padding rows included
-  Bytes bytes;  // device memory traffic
-  Seconds time{};
-  Basis basis = Basis::datasheet;
-};
 
 // All costs are per rank and per layer. `tokens` are the new tokens the rank computes; none = zero
 // cost. Tensor parallelism splits attention's heads and the head's columns; router, shared expert
@@ -57,15 +44,12 @@ class KernelCosts {
 
  private:
   void add_stream_mixing(std::int64_t tokens, std::vector<KernelWork>& works) const;
-  KernelCost roofline(const KernelWork& work) const;
-  KernelCost sum(const std::vector<KernelWork>& works) const;
-  std::string compute_precision(WeightFormat format) const;
+  KernelCost sum(const std::vector<KernelWork>& works) const { return timer_.sum(works); }
 
   const MoeModel& model_;
-  const Accelerator& accelerator_;
+  KernelTimer timer_;
   Parallelism parallelism_;
   Precision precision_;
-  EfficiencyTable efficiencies_;
 };
 
 }  // namespace moesim

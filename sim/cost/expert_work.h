@@ -1,0 +1,37 @@
+// Work of the experts on one rank: grouped products over their rows, by the layout the rows lie in.
+// Formulas: docs/models.md, "Kernels".
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/cost/kernel_work.h"
+
+namespace moesim {
+
+// masked: every expert has a buffer of its own that is filled in part (DeepEP's low-latency mode);
+// contiguous: experts' rows follow one another in one buffer, each expert's rounded up to whole
+// blocks (prefill, Megatron).
+enum class ExpertLayout { masked, contiguous };
+
+// One product for each expert: rows_by_expert x inner times inner x outer. An expert without rows
+// is not read.
+KernelWork grouped_gemm_work(std::span<const std::uint32_t> rows_by_expert,
+                             const MatrixShape& matrix,
+                             ExpertLayout layout);
+
+struct ExpertShape {
+  std::int64_t hidden = 0, width = 0;
+  bool gated = true;  // gate, up and down; false: up and down
+  WeightFormat format = WeightFormat::bf16;
+  std::string precision = "bf16";
+  ExpertLayout layout = ExpertLayout::masked;
+};
+
+// Empty when no expert has a row.
+std::vector<KernelWork> expert_work(std::span<const std::uint32_t> rows_by_expert,
+                                    const ExpertShape& shape);
+
+}  // namespace moesim

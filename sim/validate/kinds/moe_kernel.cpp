@@ -1,0 +1,55 @@
+// moe_kernel: what the experts of one rank compute, both products and what stands between them.
+#include <fmt/format.h>
+
+#include "sim/validate/expert_loads.h"
+#include "sim/validate/kernel_record.h"
+#include "sim/validate/typed_reader.h"
+
+namespace moesim {
+namespace {
+
+std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
+                                           const std::string& /*calibration*/) {
+  const JsonNode& typed = *record.typed;
+  const std::string reason = kernel_refusal(typed, {"grouped_contiguous", "grouped_masked"});
+  if (!reason.empty()) return Unmapped{reason};
+  const Accelerator accelerator = load_accelerator(accelerator_file(typed.at("accelerator")));
+  const KernelTimer timer(accelerator);
+  const WeightFormat format = weight_format(typed);
+  timer.check_precision(format);
+  const ExpertLoad load = expert_load_of(typed);
+  ExpertShape shape;
+  shape.hidden = typed.at("hidden").as_int(1, 1 << 20);
+  shape.width = typed.at("intermediate").as_int(1, 1 << 20);
+  shape.format = format;
+  shape.precision = timer.compute_precision(format);
+  shape.layout = layout_of(typed);
+  Prediction prediction;
+  prediction.what = "moe_kernel " + typed.at("part").as_string();
+  prediction.conditions =
+      fmt::format("{}, EP {}, {} tokens a rank, {} of {} experts, {} x {}, {}",
+                  typed.at("accelerator").as_string(), load.ranks, load.tokens_per_rank, load.top_k,
+                  load.experts, shape.hidden, shape.width, typed.at("dtype").as_string());
+  prediction.basis = Basis::exact;
+  // Benchmarks that skew the load draw it anew a few times and print the mean.
+  const auto draws = heaviest_rank_rows(load);
+  const auto many = static_cast<double>(draws.size());
+  for (const auto& rows : draws) {
+    const std::vector<KernelWork> works = expert_work(rows, shape);
+    const KernelCost cost = timer.sum(works);
+    prediction.predicted += cost.time / many;
+    prediction.at_line_rate += timer.datasheet_time(works) / many;
+    prediction.basis = weaker(prediction.basis, cost.basis);
+  }
+  set_times(
+      typed,
+      6.0 * load.tokens_per_rank * load.top_k * static_cast<double>(shape.hidden * shape.width),
+      prediction);
+  return prediction;
+}
+
+const Registered<RecordKind> registered{
+    "moe_kernel", "the experts of one rank, both products", {predict, {}}};
+
+}  // namespace
+}  // namespace moesim
