@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,9 +13,10 @@
 namespace moesim {
 
 // masked: every expert has a buffer of its own that is filled in part (DeepEP's low-latency mode);
-// contiguous: experts' rows follow one another in one buffer, each expert's rounded up to whole
-// blocks (prefill, Megatron).
+// contiguous: rows are sorted into one buffer, each expert's rounded up to blocks of 128, and
+// gathered back after (prefill, Megatron).
 enum class ExpertLayout { masked, contiguous };
+std::string to_text(ExpertLayout layout);  // "masked", "contiguous"
 
 // One product for each expert: rows_by_expert x inner times inner x outer. An expert without rows
 // is not read.
@@ -30,8 +32,19 @@ struct ExpertShape {
   ExpertLayout layout = ExpertLayout::masked;
 };
 
-// Empty when no expert has a row.
+// Both products and the activation between them; contiguous: also the sorting of rows before and
+// the sum of results after. received_rows: rows that the rank got, a token's once (as many as
+// copies where not said). Empty when no expert has a row.
 std::vector<KernelWork> expert_work(std::span<const std::uint32_t> rows_by_expert,
-                                    const ExpertShape& shape);
+                                    const ExpertShape& shape,
+                                    std::optional<double> received_rows = std::nullopt);
+
+// The experts of one rank as one measured kernel, "expert_ffn_masked" or "expert_ffn_contiguous":
+// {hidden, width, experts} and {mean rows of an expert}.
+struct NamedPoint {
+  std::string kernel;
+  TablePoint point;
+};
+NamedPoint expert_point(std::span<const std::uint32_t> rows_by_expert, const ExpertShape& shape);
 
 }  // namespace moesim

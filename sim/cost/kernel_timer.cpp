@@ -2,20 +2,42 @@
 #include "sim/cost/kernel_timer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/core/error.h"
 
 namespace moesim {
 
-KernelTimer::KernelTimer(const Accelerator& accelerator)
-    : accelerator_(accelerator), efficiencies_(load_efficiencies(accelerator.name)) {}
+KernelTimer::KernelTimer(const Accelerator& accelerator, std::shared_ptr<const KernelTable> table)
+    : accelerator_(accelerator),
+      efficiencies_(load_efficiencies(accelerator.name)),
+      table_(std::move(table)) {
+  if (accelerator.sms > 0) efficiencies_.tiles.sms = accelerator.sms;
+}
+
+std::optional<Seconds> KernelTimer::measured(const std::string& kernel,
+                                             const std::string& precision,
+                                             const TablePoint& point) const {
+  return table_ ? table_->find(accelerator_.name, kernel, precision, point) : std::nullopt;
+}
 
 KernelCost KernelTimer::time(const KernelWork& work) const {
   const Efficiency& efficiency = efficiencies_.by_kernel.at(work.kernel);
-  const Seconds compute = work.flops / accelerator_.peak.at(work.precision) / efficiency.flops;
+  const FlopsPerSecond peak = accelerator_.peak.at(work.precision) * efficiency.flops;
   const Seconds memory = work.bytes / accelerator_.memory_bandwidth / efficiency.bandwidth;
-  return {work.flops, work.bytes, efficiency.launch + std::max(compute, memory),
-          efficiencies_.basis(work.kernel, work.precision)};
+  KernelCost cost{work.flops, work.bytes, {}, efficiencies_.basis(work.kernel, work.precision)};
+  Seconds compute = work.flops / peak;
+  if (work.tiles.exist()) {
+    const TileTime tiles = tile_time(work.tiles, efficiencies_.tiles, peak);
+    compute = tiles.time;
+    cost.flops = Flops(2 * tiles.rows * work.tiles.inner * work.tiles.outer);
+  }
+  cost.time = efficiency.launch + std::max(compute, memory);
+  if (const auto time = measured(work.kernel, work.precision, work.point)) {
+    cost.time = *time;
+    cost.basis = Basis::measured_table;
+  }
+  return cost;
 }
 
 KernelCost KernelTimer::sum(const std::vector<KernelWork>& works) const {

@@ -8,6 +8,8 @@
 #include <numeric>
 #include <variant>
 
+#include "sim/validate/typed_reader.h"
+
 namespace moesim {
 namespace {
 
@@ -45,7 +47,7 @@ std::string name_of(const ValidatedRecord& one, SummaryBy by) {
     case SummaryBy::split:
       return one.record.split;
     case SummaryBy::accelerator:
-      return one.record.typed->at("accelerator").as_string();
+      return text_of(*one.record.typed, "accelerator", "not stated");
     case SummaryBy::all:
       break;
   }

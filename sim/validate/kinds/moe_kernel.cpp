@@ -1,6 +1,7 @@
 // moe_kernel: what the experts of one rank compute, both products and what stands between them.
 #include <fmt/format.h>
 
+#include "sim/validate/eager_time.h"
 #include "sim/validate/expert_loads.h"
 #include "sim/validate/kernel_record.h"
 #include "sim/validate/typed_reader.h"
@@ -24,6 +25,8 @@ std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
   shape.format = format;
   shape.precision = timer.compute_precision(format);
   shape.layout = layout_of(typed);
+  // Kernel benchmarks of the contiguous layout hand over every token of the group as received.
+  const double received = 1.0 * load.tokens_per_rank * load.ranks;
   Prediction prediction;
   prediction.what = "moe_kernel " + typed.at("part").as_string();
   prediction.conditions =
@@ -35,12 +38,14 @@ std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
   const auto draws = heaviest_rank_rows(load);
   const auto many = static_cast<double>(draws.size());
   for (const auto& rows : draws) {
-    const std::vector<KernelWork> works = expert_work(rows, shape);
+    const std::vector<KernelWork> works = expert_work(rows, shape, received);
     const KernelCost cost = timer.sum(works);
     prediction.predicted += cost.time / many;
     prediction.at_line_rate += timer.datasheet_time(works) / many;
     prediction.basis = weaker(prediction.basis, cost.basis);
   }
+  if (shape.layout == ExpertLayout::contiguous)
+    prediction.predicted = eager_time(prediction.predicted, "experts");
   set_times(
       typed,
       6.0 * load.tokens_per_rank * load.top_k * static_cast<double>(shape.hidden * shape.width),
