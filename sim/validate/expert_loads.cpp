@@ -36,26 +36,45 @@ double power_law(double uniform, double exponent, double low, double high) {
   return std::pow(from + (to - from) * uniform, 1 / power);
 }
 
+// Whole numbers of the same sum: rounded down, and one more where most was cut off.
+std::vector<std::uint32_t> rounded(const std::vector<double>& shares, double most) {
+  std::vector<std::uint32_t> whole;
+  std::vector<std::size_t> order(shares.size());
+  double left = 0;
+  for (const double share : shares) {
+    whole.push_back(static_cast<std::uint32_t>(std::min(most, share)));
+    left += share - whole.back();
+  }
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return shares[a] - whole[a] > shares[b] - whole[b];
+  });
+  for (std::size_t next = 0; left >= 0.5 && next < order.size(); ++next) {
+    if (whole[order[next]] >= most) continue;
+    ++whole[order[next]];
+    left -= 1;
+  }
+  return whole;
+}
+
 std::vector<std::uint32_t> skewed_rows(const ExpertLoad& load, Random& random) {
   const double copies = copies_of(load), tokens = copies / load.top_k;
   const bool many = copies > load.experts;
-  std::vector<double> weight(static_cast<std::size_t>(load.experts));
-  for (double& one : weight)
+  std::vector<double> shares(static_cast<std::size_t>(load.experts));
+  for (double& one : shares)
     one = power_law(random.uniform(), load.skew_exponent, many ? 1 : 0.01,
                     many ? std::max(1.0, 0.8 * tokens) : 2);
-  const double scale = copies / std::accumulate(weight.begin(), weight.end(), 0.0);
+  const double scale = copies / std::accumulate(shares.begin(), shares.end(), 0.0);
+  for (double& one : shares) one *= scale;
+  const std::vector<std::uint32_t> rows = rounded(shares, tokens);
   std::vector<std::uint32_t> heaviest;
   double most = -1;
-  for (int first = 0; first + load.local_experts <= load.experts; first += load.local_experts) {
-    std::vector<std::uint32_t> rows;
-    for (int expert = first; expert < first + load.local_experts; ++expert)
-      rows.push_back(static_cast<std::uint32_t>(
-          std::lround(std::min(tokens, scale * weight[static_cast<std::size_t>(expert)]))));
-    const double sum = std::accumulate(rows.begin(), rows.end(), 0.0);
-    if (sum > most) {
-      most = sum;
-      heaviest = std::move(rows);
-    }
+  for (auto first = rows.begin(); rows.end() - first >= load.local_experts;
+       first += load.local_experts) {
+    const double sum = std::accumulate(first, first + load.local_experts, 0.0);
+    if (sum <= most) continue;
+    most = sum;
+    heaviest.assign(first, first + load.local_experts);
   }
   return heaviest;
 }
