@@ -41,8 +41,9 @@ std::string validation_markdown(const Validation& validation, const std::string&
       "Errors are predicted over measured time - 1; median and mean of their size, worst with its "
       "sign. Records of split `calibrate` may have been fitted on; the others only score the "
       "model. Beside the model stand two others: the bytes of the busiest port at line rate plus "
-      "one constant an exchange, fitted on the same records, and the model's own constants on "
-      "uniform traffic (token copies spread evenly over all ranks, none de-duplicated).\n\n",
+      "one constant an exchange, fitted on the same records (of kernels: the datasheet's roofline "
+      "plus one constant), and the model's own constants on uniform traffic (token copies spread "
+      "evenly over all ranks, none de-duplicated).\n\n",
       validation.records_file.substr(validation.records_file.rfind('/') + 1),
       validation.records.size(), validation.unmapped.size());
   if (!validation.records.empty()) {
@@ -50,6 +51,8 @@ std::string validation_markdown(const Validation& validation, const std::string&
     text += "## By exchange\n\n" + summary("exchange", summarise(validation, SummaryBy::algorithm));
     text +=
         "## By test bed, the worst first\n\n" + summary("test bed", worst_beds_first(validation));
+    text += "## By accelerator\n\n" +
+            summary("accelerator", summarise(validation, SummaryBy::accelerator));
     text += "## By split\n\n" + summary("split", summarise(validation, SummaryBy::split)) +
             summary("", summarise(validation, SummaryBy::all));
     text += "## Every record\n\n" + table(record_heads(), record_rows(validation));

@@ -41,11 +41,14 @@ std::string validation_text(const Validation& validation, bool each) {
   if (validation.records.empty()) return text;
   text += summary("by exchange", summarise(validation, SummaryBy::algorithm));
   text += summary("by test bed", worst_beds_first(validation));
+  text += summary("by accelerator", summarise(validation, SummaryBy::accelerator));
   text += summary("by split", summarise(validation, SummaryBy::split));
   text += summary("all", summarise(validation, SummaryBy::all));
   text +=
       "Errors are predicted over measured time - 1; median and mean of their size. Line rate +\n"
-      "constant: bytes of the busiest port at line rate and one fitted constant an exchange.\n"
+      "constant: bytes of the busiest port at line rate (of kernels: the datasheet's roofline) "
+      "and\n"
+      "one fitted constant an exchange.\n"
       "Uniform traffic: the same constants, token copies spread evenly, none de-duplicated.\n";
   return text;
 }

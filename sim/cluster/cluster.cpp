@@ -117,7 +117,8 @@ const std::vector<std::string>& cluster_keys() {
                                              "link_health",
                                              "node_groups",
                                              "posted_by",
-                                             "calibration"};
+                                             "calibration",
+                                             "kernel_table"};
   return keys;
 }
 
@@ -129,6 +130,7 @@ void read_cluster_keys(const JsonNode& node, ClusterSpec& spec) {
   if (const auto posted = node.find("posted_by"))
     spec.cpu_proxy = posted->as_choice({"gpu", "cpu"}, "poster") == "cpu";
   if (const auto calibration = node.find("calibration")) spec.calibration = path_from(*calibration);
+  if (const auto table = node.find("kernel_table")) spec.kernel_table = path_from(*table);
 
   TopologyOptions& options = spec.options;
   read_shape(node, options);

@@ -23,8 +23,9 @@ struct ClusterSpec {
   std::string source;
   std::vector<LinkHealth> link_health = {};
   std::vector<NodeGroup> node_groups = {};  // empty = all nodes alike
-  bool cpu_proxy = false;        // host threads post what GPUs send across nodes, as on EFA
-  std::string calibration = {};  // file whose exchange constants come first; empty = the project's
+  bool cpu_proxy = false;         // host threads post what GPUs send across nodes, as on EFA
+  std::string calibration = {};   // file whose exchange constants come first; empty = the project's
+  std::string kernel_table = {};  // CSV file of measured kernels, which come first; empty = none
 };
 
 struct Cluster {
@@ -49,11 +50,11 @@ ClusterSpec load_cluster_preset(const std::string& name_or_path);
 
 // Overrides what `node`, a preset or the "cluster" part of a scenario, says of these keys:
 // "accelerator", "topology", "source", "link_health", "node_groups", "posted_by" ("gpu" | "cpu"),
-// "calibration" and every TopologyOptions member by its name ("congestion": "ideal" | "ecmp" stands
-// for ecmp; a "graph" brings its counts of nodes and GPUs, its path and that of a calibration start
-// from the folder of the file that names it). InputError at the value for a wrong type, unit or
-// range and for unknown accelerators and topologies; the caller refuses other keys (cluster_keys()
-// are all).
+// "calibration", "kernel_table" and every TopologyOptions member by its name ("congestion": "ideal"
+// | "ecmp" stands for ecmp; a "graph" brings its counts of nodes and GPUs, its path and those of
+// calibration and kernel table start from the folder of the file that names it). InputError at the
+// value for a wrong type, unit or range and for unknown accelerators and topologies; the caller
+// refuses other keys (cluster_keys() are all).
 void read_cluster_keys(const JsonNode& node, ClusterSpec& spec);
 const std::vector<std::string>& cluster_keys();
 

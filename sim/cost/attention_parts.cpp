@@ -12,6 +12,7 @@ PhaseWork phase_work(std::span<const BatchEntry> entries,
   for (const BatchEntry& entry : entries) {
     if (entry.phase != phase) continue;
     sum.tokens += entry.new_tokens;
+    sum.requests += 1;
     sum.pairs += attention_pairs(entry, shape);
     sum.attended += attended_tokens(shape, entry.context, entry.new_tokens);
   }
@@ -27,6 +28,7 @@ PhaseWork chosen_work(std::span<const BatchEntry> entries,
   for (const BatchEntry& entry : entries) {
     if (entry.phase != phase) continue;
     sum.tokens += entry.new_tokens;
+    sum.requests += 1;
     const double pairs = attention_pairs(entry, limit * ratio) / of_tokens;
     const double all = attended_tokens(0, entry.context, entry.new_tokens) / of_tokens;
     sum.pairs += pairs;
@@ -35,11 +37,21 @@ PhaseWork chosen_work(std::span<const BatchEntry> entries,
   return sum;
 }
 
+const char* sparse_kernel(Phase phase) {
+  return phase == Phase::decode ? "attention_sparse_decode" : "attention_sparse_prefill";
+}
+
 KernelWork core_work(const PhaseWork& phase, const CoreShape& core) {
   const double flops = 2 * core.heads * phase.pairs * (core.query_key + core.value);
   const double bytes =
       phase.attended * core.cache_bytes + 2.0 * static_cast<double>(phase.tokens) * core.io_values;
-  return {core.kernel, Flops(flops), Bytes(bytes), "bf16"};
+  KernelWork work{core.kernel, Flops(flops), Bytes(bytes), "bf16"};
+  const auto tokens = static_cast<double>(phase.tokens);
+  const bool decode = tokens == phase.requests, whole_prompts = tokens == phase.attended;
+  if (decode || whole_prompts)  // else requests and tokens do not tell the pairs
+    work.point = {{core.heads, core.query_key + core.value, core.cache_bytes},
+                  {phase.requests, phase.attended / phase.requests}};
+  return work;
 }
 
 void add_index_scan(const AttentionInputs& in,
@@ -55,7 +67,7 @@ void add_index_scan(const AttentionInputs& in,
     const double score_bytes = 8 * scan.pairs;
     const double io = 2.0 * static_cast<double>(scan.tokens) * heads * dim;
     works.push_back({"index_scan", Flops(2 * heads * dim * scan.pairs),
-                     Bytes(scan.attended * dim * in.kv_bytes + score_bytes + io), "bf16"});
+                     Bytes(scan.attended * dim * in.kv_bytes + score_bytes + io), in.precision});
   }
 }
 

@@ -12,6 +12,7 @@ namespace moesim {
 struct PhaseWork {
   std::int64_t tokens = 0;
   double pairs = 0, attended = 0;
+  double requests = 0;
 };
 PhaseWork phase_work(std::span<const BatchEntry> entries, Phase phase, const AttentionShape& shape);
 // The same over entries that each stand for `ratio` tokens, at most `limit` of them a query (0:
@@ -28,6 +29,7 @@ struct CoreShape {
   const char* kernel;
   double heads, query_key, value, cache_bytes, io_values;
 };
+const char* sparse_kernel(Phase phase);  // its name where queries read chosen tokens
 KernelWork core_work(const PhaseWork& phase, const CoreShape& core);
 
 // Index heads score every cached key (or entry of `ratio` tokens) for every new token.

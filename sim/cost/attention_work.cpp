@@ -1,5 +1,6 @@
 // Work of one layer's attention: its norm, then what its kind does; grouped-query attention itself.
 #include "sim/cost/attention_parts.h"
+#include "sim/cost/quantised_product.h"
 
 namespace moesim {
 namespace {
@@ -17,7 +18,7 @@ void add_core(const AttentionInputs& in,
                                   : phase_work(entries, phase, in.shape);
     if (work.tokens == 0) continue;
     const char* dense = phase == Phase::decode ? "attention_decode_gqa" : "attention_prefill";
-    works.push_back(core_work(work, {sparse ? "attention_sparse" : dense, heads, dim, value,
+    works.push_back(core_work(work, {sparse ? sparse_kernel(phase) : dense, heads, dim, value,
                                      cached * in.kv_bytes, heads * (dim + value) + cached}));
   }
 }
@@ -33,7 +34,7 @@ void add_cross(const AttentionInputs& in,
   }
   const std::int64_t key_value = in.kv_heads * (in.shape.head_dim + in.shape.value_dim());
   const auto gemm = [&](std::int64_t rows, std::int64_t inner, std::int64_t outer) {
-    if (rows > 0) works.push_back(gemm_work(rows, {inner, outer, in.format, in.precision}));
+    if (rows > 0) add_product(rows, {inner, outer, in.format, in.precision}, works);
   };
   works.push_back(elementwise_work(tokens.tokens, 4 * in.hidden));
   gemm(tokens.tokens, in.hidden, in.heads * in.shape.head_dim);
@@ -50,7 +51,7 @@ void add_grouped_query(const AttentionInputs& in,
   const AttentionShape& shape = in.shape;
   const std::int64_t query = in.heads * shape.head_dim, value = shape.value_dim();
   const auto gemm = [&](std::int64_t inner, std::int64_t outer) {
-    works.push_back(gemm_work(tokens.tokens, {inner, outer, in.format, in.precision}));
+    add_product(tokens.tokens, {inner, outer, in.format, in.precision}, works);
   };
   gemm(in.hidden, query * (shape.output_gate ? 2 : 1) + in.kv_heads * (shape.head_dim + value));
   if (shape.index_heads != 0) {

@@ -3,6 +3,7 @@
 // stand for compress_ratio tokens each, all of them or those an indexer chooses. Key and value are
 // one vector, shared by all heads.
 #include "sim/cost/attention_parts.h"
+#include "sim/cost/quantised_product.h"
 
 namespace moesim {
 namespace {
@@ -36,7 +37,9 @@ void add_compressed(const AttentionInputs& in,
                     std::vector<KernelWork>& works) {
   const AttentionShape& shape = in.shape;
   const auto gemm = [&](std::int64_t inner, std::int64_t outer, std::int64_t count = 1) {
-    works.push_back(gemm_work(tokens.tokens, {inner, outer, in.format, in.precision}, count));
+    const MatrixShape matrix{inner, outer, in.format, in.precision};
+    if (count == 1) return add_product(tokens.tokens, matrix, works);
+    works.push_back(gemm_work(tokens.tokens, matrix, count));
   };
   gemm(in.hidden, shape.q_lora_rank + shape.head_dim);
   works.push_back(elementwise_work(tokens.tokens, 2 * (shape.q_lora_rank + shape.head_dim)));
@@ -53,7 +56,7 @@ void add_compressed(const AttentionInputs& in,
       work.attended += entries.attended;
     }
     works.push_back(core_work(
-        work, {"attention_sparse", heads, dim, dim, dim * in.kv_bytes, (2 * heads + 1) * dim}));
+        work, {sparse_kernel(phase), heads, dim, dim, dim * in.kv_bytes, (2 * heads + 1) * dim}));
   }
   const std::int64_t groups = output_groups(in);
   gemm(in.heads * shape.head_dim / groups, shape.output_lora_rank, groups);

@@ -1,6 +1,7 @@
 // Reads the calibration of the kernels and chooses the entries for one accelerator.
 #include "sim/cost/efficiency.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "sim/core/error.h"
@@ -17,6 +18,16 @@ int closeness(const JsonNode& entry, const std::string& accelerator) {
     if (name.as_string() == accelerator) return 1;
   }
   return 0;
+}
+
+// The first of those that suit it best.
+JsonNode closest(const JsonNode& entries, const std::string& accelerator) {
+  const std::vector<JsonNode> items = entries.items();
+  if (items.empty()) entries.fail("needs at least one entry");
+  const auto less = [&](const JsonNode& a, const JsonNode& b) {
+    return closeness(a, accelerator) < closeness(b, accelerator);
+  };
+  return *std::max_element(items.begin(), items.end(), less);
 }
 
 Efficiency read_entry(const JsonNode& entry) {
@@ -36,18 +47,14 @@ EfficiencyTable load_efficiencies(const std::string& accelerator) {
   const JsonNode file = read_json_file(data_path("topologies/calibration/kernels.json"));
   EfficiencyTable table;
   table.accelerator = accelerator;
-  table.expert_block_rows = static_cast<int>(file.at("expert_block_rows").as_int(1, 4096));
+  for (const JsonNode& name : file.at("masked_after").items())
+    table.masked_after.push_back(name.as_string());
+  const JsonNode tiles = closest(file.at("tiles"), accelerator);
+  table.tiles = {static_cast<double>(tiles.at("sms").as_int(1, 4096)),
+                 tiles.at("load").as_bytes_per_second(), tiles.at("store").as_bytes_per_second()};
   const JsonNode kernels = file.at("kernels");
   for (const std::string& kernel : kernels.keys()) {
-    const JsonNode entries = kernels.at(kernel);
-    if (entries.items().empty()) entries.fail("needs at least one entry");
-    int best = -1;
-    for (const JsonNode& entry : entries.items()) {
-      const int close = closeness(entry, accelerator);
-      if (close <= best) continue;
-      best = close;
-      table.by_kernel[kernel] = read_entry(entry);
-    }
+    table.by_kernel[kernel] = read_entry(closest(kernels.at(kernel), accelerator));
   }
   return table;
 }

@@ -3,9 +3,11 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "sim/core/metric.h"
 #include "sim/core/units.h"
+#include "sim/cost/product_tiles.h"
 
 namespace moesim {
 
@@ -20,7 +22,8 @@ struct Efficiency {
 struct EfficiencyTable {
   std::string accelerator;                      // it is used for
   std::map<std::string, Efficiency> by_kernel;  // "dense_gemm", "expert_gemm", ...
-  int expert_block_rows = 1;  // the grouped GEMM rounds each expert's rows up to this many
+  TileRates tiles;                              // sms: of the accelerator they were found on
+  std::vector<std::string> masked_after;        // all-to-alls that leave rows in the masked layout
 
   // A calibration made on other hardware or in another precision is `transferred`.
   Basis basis(const std::string& kernel, const std::string& precision) const;

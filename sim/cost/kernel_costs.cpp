@@ -2,8 +2,10 @@
 #include "sim/cost/kernel_costs.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
-#include "sim/core/error.h"
+#include "sim/cost/quantised_product.h"
 
 namespace moesim {
 namespace {
@@ -15,49 +17,14 @@ std::int64_t share(std::int64_t whole, int ranks) { return (whole + ranks - 1) /
 KernelCosts::KernelCosts(const MoeModel& model,
                          const Accelerator& accelerator,
                          const Parallelism& parallelism,
-                         const Precision& precision)
+                         const Precision& precision,
+                         std::shared_ptr<const KernelTable> table)
     : model_(model),
-      accelerator_(accelerator),
+      timer_(accelerator, std::move(table)),
       parallelism_(parallelism),
-      precision_(precision),
-      efficiencies_(load_efficiencies(accelerator.name)) {
-  for (const WeightFormat format : {precision_.experts, precision_.dense, WeightFormat::bf16}) {
-    const std::string needed = compute_precision(format);
-    if (accelerator_.peak.count(needed) == 0) {
-      throw InputError("accelerator \"" + accelerator_.name + "\" states no peak for " + needed +
-                       ", which weights stored in " + to_text(format) + " compute in");
-    }
-  }
-}
-
-std::string KernelCosts::compute_precision(WeightFormat format) const {
-  if (format == WeightFormat::f32) return "f32";
-  const bool small = format == WeightFormat::fp8 || format == WeightFormat::mxfp4;
-  return small && accelerator_.peak.count("fp8") != 0 ? "fp8" : "bf16";
-}
-
-KernelCost KernelCosts::roofline(const KernelWork& work) const {
-  const Efficiency& efficiency = efficiencies_.by_kernel.at(work.kernel);
-  const Seconds compute = work.flops / accelerator_.peak.at(work.precision) / efficiency.flops;
-  const Seconds memory = work.bytes / accelerator_.memory_bandwidth / efficiency.bandwidth;
-  return {work.flops, work.bytes, efficiency.launch + std::max(compute, memory),
-          efficiencies_.basis(work.kernel, work.precision)};
-}
-
-KernelCost KernelCosts::sum(const std::vector<KernelWork>& works) const {
-  std::vector<KernelCost> parts;
-  KernelCost total;
-  for (const KernelWork& work : works) {
-    parts.push_back(roofline(work));
-    total.flops += parts.back().flops;
-    total.bytes += parts.back().bytes;
-    total.time += parts.back().time;
-  }
-  total.basis = Basis::exact;
-  for (const KernelCost& part : parts) {
-    if (part.time >= 0.1 * total.time) total.basis = weaker(total.basis, part.basis);
-  }
-  return total;
+      precision_(precision) {
+  for (const WeightFormat format : {precision_.experts, precision_.dense, WeightFormat::bf16})
+    timer_.check_precision(format);
 }
 
 KernelCost KernelCosts::embedding(std::int64_t tokens) const {
@@ -73,13 +40,39 @@ KernelCost KernelCosts::attention(std::size_t layer, std::span<const BatchEntry>
                                local.heads,
                                local.kv_heads,
                                precision_.dense,
-                               compute_precision(precision_.dense),
+                               timer_.compute_precision(precision_.dense),
                                precision_.kv_cache == WeightFormat::fp8 ? 1.0 : 2.0};
+  if (const auto measured = measured_attention(inputs, entries)) return *measured;
   std::vector<KernelWork> works = attention_work(inputs, entries);
   std::int64_t tokens = 0;
   for (const BatchEntry& entry : entries) tokens += entry.new_tokens;
   if (!works.empty()) add_stream_mixing(tokens, works);
   return sum(works);
+}
+
+// A table's layer, where all entries are of one phase and prompts have nothing cached.
+std::optional<KernelCost> KernelCosts::measured_attention(
+    const AttentionInputs& inputs, std::span<const BatchEntry> entries) const {
+  if (entries.empty() || model_.residual_streams != 1) return std::nullopt;
+  const Phase phase = entries.front().phase;
+  double tokens = 0;
+  for (const BatchEntry& entry : entries) {
+    const bool told = phase == Phase::decode ? entry.new_tokens == 1 : entry.context == 0;
+    if (entry.phase != phase || !told) return std::nullopt;
+    tokens += entry.context + entry.new_tokens;
+  }
+  const auto requests = static_cast<double>(entries.size());
+  const double cached = cache_elements_per_token(inputs.shape, parallelism_.tensor);
+  const auto time =
+      timer_.measured(phase == Phase::decode ? "attention_layer_decode" : "attention_layer_prefill",
+                      inputs.precision,
+                      {{static_cast<double>(inputs.heads), cached * inputs.kv_bytes, 0},
+                       {requests, tokens / requests}});
+  if (!time) return std::nullopt;
+  KernelCost cost = sum(attention_work(inputs, entries));
+  cost.time = *time;
+  cost.basis = Basis::measured_table;
+  return cost;
 }
 
 // A part reads a mixture of all streams and its output is added to each of them, mixed anew. The
@@ -103,42 +96,47 @@ KernelCost KernelCosts::router(std::int64_t tokens) const {
   return sum(works);
 }
 
-KernelCost KernelCosts::expert_ffn(std::span<const std::uint32_t> copies_by_local_expert) const {
-  const auto block = static_cast<std::uint32_t>(efficiencies_.expert_block_rows);
-  double active = 0, rows = 0, padded = 0;
-  for (const std::uint32_t copies : copies_by_local_expert) {
-    if (copies == 0) continue;
-    active += 1;
-    rows += copies;
-    const std::uint32_t blocks = (copies + block - 1) / block;
-    padded += static_cast<double>(blocks * block);
-  }
-  if (active == 0) return sum({});
-  const std::string precision = compute_precision(precision_.experts);
-  const double in = activation_bytes(precision),
-               hidden = static_cast<double>(model_.expert_hidden()),
-               width = static_cast<double>(model_.expert_width),
-               inward = static_cast<double>(model_.matrices() - 1);
-  const double weights = active * static_cast<double>(expert_parameters(model_)) *
-                         bytes_per_weight(precision_.experts);
-  // A row: in and (gate and) up out (bf16) of the first product, in and out (bf16) of the second.
-  const double row_bytes = hidden * in + inward * width * 2 + width * in + hidden * 2;
-  return sum({KernelWork{"expert_gemm", Flops(padded * 2 * (inward + 1) * hidden * width),
-                         Bytes(weights + rows * row_bytes), precision}});
+KernelCost KernelCosts::expert_ffn(std::span<const std::uint32_t> copies_by_local_expert,
+                                   ExpertLayout layout) const {
+  const ExpertShape shape{model_.expert_hidden(),
+                          model_.expert_width,
+                          model_.gated,
+                          precision_.experts,
+                          timer_.compute_precision(precision_.experts),
+                          layout};
+  KernelCost cost = sum(expert_work(copies_by_local_expert, shape));
+  if (!model_.gated || cost.time == Seconds(0)) return cost;
+  const NamedPoint named = expert_point(copies_by_local_expert, shape);
+  const auto measured = timer_.measured(named.kernel, shape.precision, named.point);
+  if (!measured) return cost;
+  const std::vector<std::uint32_t> even(
+      copies_by_local_expert.size(),
+      static_cast<std::uint32_t>(std::max(1L, std::lround(named.point.at[0]))));
+  const double uneven = cost.time / sum(expert_work(even, shape)).time;
+  constexpr double kEven = 0.05;  // closer than a measurement repeats (docs/models.md, "Bands")
+  cost.time = *measured * uneven;
+  if (std::abs(uneven - 1) <= kEven) cost.basis = Basis::measured_table;
+  return cost;
+}
+
+ExpertLayout KernelCosts::layout_after(const std::string& all_to_all) const {
+  const std::vector<std::string>& masked = timer_.efficiencies().masked_after;
+  const bool found = std::find(masked.begin(), masked.end(), all_to_all) != masked.end();
+  return found ? ExpertLayout::masked : ExpertLayout::contiguous;
 }
 
 KernelCost KernelCosts::shared_expert(std::int64_t tokens) const {
   std::vector<KernelWork> works;
   if (tokens == 0) return sum(works);
-  const std::string precision = compute_precision(precision_.dense);
+  const std::string precision = timer_.compute_precision(precision_.dense);
   const auto gemm = [&](std::int64_t inner, std::int64_t outer) {
-    works.push_back(gemm_work(tokens, {inner, outer, precision_.dense, precision}));
+    add_product(tokens, {inner, outer, precision_.dense, precision}, works);
   };
   const std::int64_t width = model_.shared_width, inward = model_.matrices() - 1;
   if (width != 0) {
     gemm(model_.hidden, inward * width);
     works.push_back(elementwise_work(tokens, (inward + 1) * width));
-    gemm(width, model_.hidden);
+    works.push_back(gemm_work(tokens, {width, model_.hidden, precision_.dense, precision}));
   }
   if (model_.latent_hidden != 0) {
     gemm(model_.hidden, model_.latent_hidden);
@@ -151,13 +149,13 @@ KernelCost KernelCosts::dense_ffn(std::size_t layer, std::int64_t tokens) const 
   const LayerShape& shape = model_.layers.at(layer);
   const std::int64_t width = shape.dense_width, inward = model_.matrices() - 1;
   if (tokens == 0 || width == 0) return sum({});
-  const std::string precision = compute_precision(precision_.dense);
+  const std::string precision = timer_.compute_precision(precision_.dense);
   std::vector<KernelWork> works;
   if (shape.ffn == FfnKind::dense) {  // beside experts the router's norm serves both
     works.push_back(elementwise_work(tokens, 4 * model_.hidden));
     add_stream_mixing(tokens, works);
   }
-  works.push_back(gemm_work(tokens, {model_.hidden, inward * width, precision_.dense, precision}));
+  add_product(tokens, {model_.hidden, inward * width, precision_.dense, precision}, works);
   works.push_back(elementwise_work(tokens, (inward + 1) * width));
   works.push_back(gemm_work(tokens, {width, model_.hidden, precision_.dense, precision}));
   return sum(works);

@@ -16,7 +16,13 @@ KernelWork gemm_work(std::int64_t tokens, const MatrixShape& matrix, std::int64_
   const double output_bytes = matrix.precision == "f32" ? 4 : 2;
   const double bytes = k * n * bytes_per_weight(matrix.format) +
                        m * k * activation_bytes(matrix.precision) + m * n * output_bytes;
-  return {"dense_gemm", Flops(2 * m * k * n * products), Bytes(bytes * products), matrix.precision};
+  KernelWork work{"dense_gemm", Flops(2 * m * k * n * products), Bytes(bytes * products),
+                  matrix.precision, dense_tiles(m, products)};
+  work.tiles.inner = k;
+  work.tiles.outer = n;
+  work.tiles.element_bytes = activation_bytes(matrix.precision);
+  work.point = {{k, n, products}, {m, 0}};
+  return work;
 }
 
 KernelWork elementwise_work(std::int64_t tokens, std::int64_t values_a_token) {

@@ -8,16 +8,28 @@
 #include <vector>
 
 #include "sim/core/units.h"
+#include "sim/cost/product_tiles.h"
 #include "sim/model/moe_model.h"
 #include "sim/plan/batch.h"
 
 namespace moesim {
 
+// Where a kernel stands among measured ones: what must be equal, and what may lie between two of
+// them. Products: {k, n, experts} and {rows, of an expert}; attention: {heads, elements of a
+// head's dot products, bytes of a cached token} and {requests, tokens attended by one}. All zero:
+// the kernel stands nowhere.
+struct TablePoint {
+  std::array<double, 3> same{};
+  std::array<double, 2> at{};
+};
+
 struct KernelWork {
-  std::string kernel;  // its name in topologies/calibration/kernels.json
-  Flops flops;
+  std::string kernel;     // its name in topologies/calibration/kernels.json
+  Flops flops;            // of whole tiles where it has tiles, once it is timed
   Bytes bytes;            // device memory traffic
   std::string precision;  // it computes in: "bf16", "fp8", "f32"
+  ProductTiles tiles = {};
+  TablePoint point = {};
 };
 
 // A matrix: its sides, how it is stored and what it computes in.
@@ -52,7 +64,7 @@ struct AttentionInputs {
 // Norm, projections and attention of one layer; empty where it has none. Grouped-query attention as
 // it is; latent attention absorbed into the latent space for decode entries, expanded to heads for
 // prefill entries. Index heads, compressed, linear and Mamba-2 layers: the kernels "index_scan",
-// "attention_sparse" and "state_scan".
+// "attention_sparse_decode" (or _prefill) and "state_scan".
 std::vector<KernelWork> attention_work(const AttentionInputs& inputs,
                                        std::span<const BatchEntry> entries);
 

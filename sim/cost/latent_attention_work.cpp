@@ -2,16 +2,18 @@
 // up-projections are absorbed into query and output. With an indexer (DeepSeek-V3.2 report, section
 // 2.1) it stays in the latent space in prefill too, since every query reads tokens of its own.
 #include "sim/cost/attention_parts.h"
+#include "sim/cost/quantised_product.h"
 
 namespace moesim {
 namespace {
 
 void add_absorbed(const AttentionInputs& in,
+                  Phase phase,
                   const PhaseWork& work,
                   std::vector<KernelWork>& works) {
   const AttentionShape& shape = in.shape;
   if (work.tokens == 0) return;
-  const char* kernel = shape.index_heads != 0 ? "attention_sparse" : "attention_decode_mla";
+  const char* kernel = shape.index_heads != 0 ? sparse_kernel(phase) : "attention_decode_mla";
   const auto heads = static_cast<double>(in.heads),
              latent = static_cast<double>(shape.kv_lora_rank),
              cached = latent + static_cast<double>(shape.qk_rope_head_dim);
@@ -46,7 +48,7 @@ void add_latent(const AttentionInputs& in,
                 std::vector<KernelWork>& works) {
   const AttentionShape& shape = in.shape;
   const auto gemm = [&](std::int64_t inner, std::int64_t outer) {
-    works.push_back(gemm_work(tokens.tokens, {inner, outer, in.format, in.precision}));
+    add_product(tokens.tokens, {inner, outer, in.format, in.precision}, works);
   };
   const std::int64_t cached = shape.kv_lora_rank + shape.qk_rope_head_dim;
   const std::int64_t query = in.heads * (shape.qk_nope_head_dim + shape.qk_rope_head_dim);
@@ -62,10 +64,10 @@ void add_latent(const AttentionInputs& in,
     gemm(shape.q_lora_rank, shape.index_heads * shape.index_head_dim);
     add_index_scan(in, tokens.entries, 1, works);
     for (const Phase phase : {Phase::decode, Phase::prefill}) {
-      add_absorbed(in, chosen_work(tokens.entries, phase, shape.index_topk), works);
+      add_absorbed(in, phase, chosen_work(tokens.entries, phase, shape.index_topk), works);
     }
   } else {
-    add_absorbed(in, phase_work(tokens.entries, Phase::decode, shape), works);
+    add_absorbed(in, Phase::decode, phase_work(tokens.entries, Phase::decode, shape), works);
     add_expanded(in, phase_work(tokens.entries, Phase::prefill, shape), works);
   }
   gemm(in.heads * shape.v_head_dim, in.hidden);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "sim/cluster/cluster.h"
@@ -10,7 +11,8 @@
 
 namespace moesim {
 
-// The constructor throws as KernelCosts does, for any kind. model must outlive the object.
+// The constructor throws as KernelCosts does, for any kind, and as load_kernel_table where the
+// cluster names a table. model must outlive the object.
 class RankCosts {
  public:
   RankCosts(const MoeModel& model,
@@ -33,8 +35,9 @@ class RankCosts {
     Kind(const Accelerator& gpu,
          const MoeModel& model,
          const Parallelism& parallelism,
-         const Precision& precision)
-        : accelerator(gpu), costs(model, accelerator, parallelism, precision) {}
+         const Precision& precision,
+         std::shared_ptr<const KernelTable> table)
+        : accelerator(gpu), costs(model, accelerator, parallelism, precision, std::move(table)) {}
   };
   std::size_t node(Rank rank) const { return index(rank) / ranks_per_node_; }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sim/cost/attention_parts.h"
+#include "sim/cost/quantised_product.h"
 
 namespace moesim {
 namespace {
@@ -52,12 +53,12 @@ void add_recurrent(const AttentionInputs& in,
   const std::int64_t value = in.heads * shape.v_head_dim,
                      channels = 2 * in.kv_heads * shape.head_dim + value;
   const std::int64_t per_head = (shape.kind == AttentionKind::mamba ? 1 : 2) * in.heads;
-  works.push_back(
-      gemm_work(tokens.tokens, {in.hidden, channels + value + per_head, in.format, in.precision}));
+  add_product(tokens.tokens, {in.hidden, channels + value + per_head, in.format, in.precision},
+              works);
   works.push_back(elementwise_work(tokens.tokens, 2 * channels));  // convolution and SiLU
   works.push_back(scan_work(in, state_work(tokens.entries, shape.scan_chunk)));
   works.push_back(elementwise_work(tokens.tokens, 3 * value));  // norm and gate
-  works.push_back(gemm_work(tokens.tokens, {value, in.hidden, in.format, in.precision}));
+  add_product(tokens.tokens, {value, in.hidden, in.format, in.precision}, works);
 }
 
 }  // namespace moesim

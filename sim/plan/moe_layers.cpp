@@ -99,7 +99,8 @@ void cost_experts(const StepInputs& inputs, const RoutedCopies& copies, MoeLayer
   for (std::size_t rank = 0; rank < ranks; ++rank) {
     const KernelCosts& costs = inputs.costs.of_kind(inputs.costs.kind_of(id_of<Rank>(rank)));
     const KernelCost cost =
-        costs.expert_ffn(std::span(copies.per_physical_expert).subspan(rank * local, local));
+        costs.expert_ffn(std::span(copies.per_physical_expert).subspan(rank * local, local),
+                         costs.layout_after(inputs.plan.dispatch));
     work.expert_ffn.push_back(inputs.costs.slow_of(id_of<Rank>(rank)) * cost.time);
     work.basis = weaker(work.basis, cost.basis);
   }

@@ -1,6 +1,7 @@
 // Reads a cluster and builds it once, to know that it can be.
 #include "sim/scenario/load_cluster.h"
 
+#include "sim/cost/kernel_table.h"
 #include "sim/plan/all_to_all.h"
 #include "sim/scenario/at_place.h"
 
@@ -43,6 +44,10 @@ ClusterSpec read_cluster(const JsonNode& node) {
       check_calibration(spec.calibration);
       return 0;
     });
+  }
+  if (!spec.kernel_table.empty()) {
+    const auto table = node.find("kernel_table");
+    at_place(table ? *table : node, [&] { return load_kernel_table(spec.kernel_table); });
   }
   return spec;
 }

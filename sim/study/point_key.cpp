@@ -57,8 +57,8 @@ std::string point_key(const StudyPoint& point, const std::string& trace_path) {
         MappedFile(json_path("topologies/clusters", cluster.preset, "cluster preset")).bytes());
   }
   if (!cluster.options.graph.empty()) hash.add(MappedFile(cluster.options.graph).bytes());
-  if (!cluster.calibration.empty()) hash.add(MappedFile(cluster.calibration).bytes());
-  for (const std::string& file : {point.scenario.placement_file, point.scenario.previous_placement})
+  for (const std::string& file : {cluster.calibration, cluster.kernel_table,
+                                  point.scenario.placement_file, point.scenario.previous_placement})
     if (!file.empty()) hash.add(MappedFile(file).bytes());
   add_folder(hash, data_path("topologies/calibration"));
   hash.add(program_hash());

@@ -102,3 +102,12 @@ TEST_CASE("A scenario whose calibration is wrong is refused at its key") {
       run_program("check " + test::kFirstRun + " --set cluster.calibration=" + (folder / "c.json")),
       2, {"c.json:2:", "fixed", "10 kg"});
 }
+
+TEST_CASE("A scenario whose table of kernels is wrong is refused at its key and the table's cell") {
+  const TemporaryFolder folder;
+  write_file(folder / "k.csv",
+             "kernel,precision,inner,outer,rows,time_us\ndense_gemm,fp8,1,2,3,-4\n");
+  check_says(
+      run_program("check " + test::kFirstRun + " --set cluster.kernel_table=" + (folder / "k.csv")),
+      2, {"k.csv:2:", "time_us", "-4"});
+}

@@ -88,8 +88,9 @@ TEST_CASE("sparse latent attention reads what the indexer chose, the indexer rea
     const auto works = works_of(model, 5, {decode_entry(context)});
     const double all = context + 1, chosen = std::min(all, 2048.0);
     CHECK(sum_of(works, "index_scan").flops.value == 2.0 * 64 * 128 * all);
-    CHECK(sum_of(works, "attention_sparse").flops.value == 2.0 * 128 * chosen * (512 + 64 + 512));
-    CHECK(sum_of(works, "attention_sparse").bytes.value ==
+    CHECK(sum_of(works, "attention_sparse_decode").flops.value ==
+          2.0 * 128 * chosen * (512 + 64 + 512));
+    CHECK(sum_of(works, "attention_sparse_decode").bytes.value ==
           chosen * 576 * 2 + 2.0 * (128 * (576 + 512) + 576));
   }
   // Products: as many FLOPs as weights x 2, but for the two that are absorbed head by head.
@@ -104,7 +105,8 @@ TEST_CASE("compressed attention reads a window and entries, chosen at ratio 4, a
   const int context = 65535;
   const double all = context + 1;
   const auto pairs = [&](std::size_t layer) {
-    return sum_of(works_of(model, layer, {decode_entry(context)}), "attention_sparse").flops.value /
+    return sum_of(works_of(model, layer, {decode_entry(context)}), "attention_sparse_decode")
+               .flops.value /
            (2.0 * 64 * (512 + 512));
   };
   CHECK(pairs(0) == 128);
@@ -150,7 +152,8 @@ TEST_CASE("a state is read and written once a decode token and once a chunk of p
 TEST_CASE("block-sparse attention stops growing at its chosen tokens") {
   const MoeModel model = load_model("minimax-m3");
   const auto core = [&](int context) {
-    return sum_of(works_of(model, 3, {decode_entry(context)}), "attention_sparse").flops.value;
+    return sum_of(works_of(model, 3, {decode_entry(context)}), "attention_sparse_decode")
+        .flops.value;
   };
   CHECK(core(999) == 2.0 * 64 * 1000 * (128 + 128));
   CHECK(core(99999) == 2.0 * 64 * 2048 * (128 + 128));

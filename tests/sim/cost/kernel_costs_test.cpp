@@ -78,14 +78,15 @@ TEST_CASE("grouped-query attention counts its projections and its pairs") {
   const MoeModel model = load_model("mixtral-8x7b");
   const Accelerator gpu = hopper("h800-sxm", 3.35e12);
   const KernelCosts costs(model, gpu, {}, precision_of(model));
-  // 16 requests of 1000 cached tokens: 16 x 1001 pairs, 32 heads of 128, 8 KV heads.
-  const auto entries = decode_batch(16, 1000);
+  // 64 requests, a whole block of rows, of 1000 cached tokens: 64 x 1001 pairs, 32 heads of 128, 8
+  // KV heads.
+  const auto entries = decode_batch(64, 1000);
   const KernelCost cost = costs.attention(0, entries);
-  const double projections = 2.0 * 16 * 4096 * (32 + 2 * 8) * 128 + 2.0 * 16 * 32 * 128 * 4096;
-  CHECK(cost.flops.value == projections + 4.0 * 32 * 128 * 16 * 1001);
+  const double projections = 2.0 * 64 * 4096 * (32 + 2 * 8) * 128 + 2.0 * 64 * 32 * 128 * 4096;
+  CHECK(cost.flops.value == projections + 4.0 * 32 * 128 * 64 * 1001);
   // At least the weights and the cache are read.
   const double weights = 2.0 * (4096 * (32 + 16) * 128 + 32 * 128 * 4096);
-  const double cache = 16 * 1001 * 2.0 * 8 * 128 * 2;
+  const double cache = 64 * 1001 * 2.0 * 8 * 128 * 2;
   CHECK(cost.bytes.value > weights + cache);
   CHECK(cost.bytes.value < 1.1 * (weights + cache));
 }
@@ -149,12 +150,13 @@ TEST_CASE("an expert without token copies is not read, rows are rounded up to bl
   const MoeModel model = load_model("deepseek-v3");
   const Accelerator gpu = hopper("h800-sxm", 3.35e12);
   const KernelCosts costs(model, gpu, {}, precision_of(model));
-  const double block = load_efficiencies("h800-sxm").expert_block_rows;
+  const double block = 64;
   const auto rows = static_cast<std::uint32_t>(block);
   const KernelCost three = costs.expert_ffn(std::vector<std::uint32_t>{1, 0, rows, rows + 1, 0});
   CHECK(three.flops.value == (block + block + 2 * block) * 6 * 7168 * 2048);
   const double weights = 3 * 44040192.0 * bytes_per_weight(WeightFormat::fp8);
-  const double row = 7168 + 2 * 2048 * 2 + 2048 + 7168 * 2;
+  const double activation = 2 * 2048 * 2 + 2048;  // gate and up in, fp8 out
+  const double row = 7168 + 2 * 2048 * 2 + activation + 2048 + 7168 * 2;
   CHECK(three.bytes.value == doctest::Approx(weights + (2 * block + 2) * row).epsilon(1e-12));
   CHECK(costs.expert_ffn(std::vector<std::uint32_t>{0, 0}).time.count() == 0);
 }
@@ -185,7 +187,8 @@ TEST_CASE("expert weights stream on an H800 as measured") {
 
 TEST_CASE("the parts of a latent attention layer add up to a measured whole layer") {
   // aiconfigurator h200 sglang 0.5.10 wideep_generation_mla, fa3, 128 heads, fp8 weights and cache,
-  // batch 128: not used in any fit. Six products and the attention kernel, each fitted alone.
+  // batch 128. The kernel of decode was fitted on that table, the products and the
+  // prefill kernel on other GPUs.
   const MoeModel model = load_model("deepseek-v3");
   const Accelerator gpu = hopper("h200-sxm", 4.8e12);
   Precision precision = precision_of(model);
@@ -221,6 +224,27 @@ TEST_CASE("no kernel beats the datasheet, and more tokens never take less time")
   }
 }
 
+TEST_CASE("the contiguous layout pays for blocks, for sorting and for gathering") {
+  const MoeModel model = load_model("deepseek-v3");
+  const Accelerator gpu = hopper("h800-sxm", 3.35e12);
+  const KernelCosts costs(model, gpu, {}, precision_of(model));
+  const auto flops = [&](std::uint32_t rows, int experts, ExpertLayout layout) {
+    const std::vector<std::uint32_t> copies(static_cast<std::size_t>(experts), rows);
+    return costs.expert_ffn(copies, layout).flops.value;
+  };
+  const double row = 6.0 * 7168 * 2048;
+  // Few tokens of many experts: 32 x 128 rows computed for 32 tokens; 128 for the same in one.
+  CHECK(flops(1, 32, ExpertLayout::contiguous) == 32 * 128 * row);
+  CHECK(flops(32, 1, ExpertLayout::contiguous) == 128 * row);
+  CHECK(flops(1, 32, ExpertLayout::masked) == 32 * 64 * row);
+  const std::vector<std::uint32_t> copies(8, 4096);
+  const KernelCost masked = costs.expert_ffn(copies, ExpertLayout::masked),
+                   sorted = costs.expert_ffn(copies, ExpertLayout::contiguous);
+  CHECK(sorted.bytes.value - masked.bytes.value == 8 * 4096 * 7168.0 * (2 + 2 * 2));
+  CHECK(costs.layout_after("deepep_low_latency") == ExpertLayout::masked);
+  CHECK(costs.layout_after("nccl_pairwise") == ExpertLayout::contiguous);
+}
+
 TEST_CASE("other hardware or precision makes a calibration a transferred one") {
   const MoeModel deepseek = load_model("deepseek-v3");
   const MoeModel mixtral = load_model("mixtral-8x7b");
@@ -242,7 +266,7 @@ TEST_CASE("other hardware or precision makes a calibration a transferred one") {
 
 TEST_CASE("an accelerator without a calibration takes its stand-in's, else the first") {
   const auto origin = [](const std::string& name) {
-    return load_efficiencies(name).by_kernel.at("expert_gemm").accelerator;
+    return load_efficiencies(name).by_kernel.at("grouped_gemm_masked").accelerator;
   };
   CHECK(origin("h200-sxm") == "h200-sxm");
   CHECK(origin("gb200") == "b200-sxm");
@@ -256,7 +280,8 @@ TEST_CASE("fp8 weights compute in bf16 where the accelerator has no fp8") {
   const Seconds fp8 = KernelCosts(model, gpu, {}, precision_of(model)).expert_ffn(copies).time;
   gpu.peak.erase("fp8");
   const Seconds bf16 = KernelCosts(model, gpu, {}, precision_of(model)).expert_ffn(copies).time;
-  CHECK(bf16 / fp8 == doctest::Approx(1979.0 / 989).epsilon(0.02));
+  CHECK(bf16 / fp8 > 1.8);  // the activation between takes as long
+  CHECK(bf16 / fp8 < 1979.0 / 989);
   gpu.peak.erase("bf16");
   CHECK_THROWS_AS(KernelCosts(model, gpu, {}, precision_of(model)), InputError);
 }
