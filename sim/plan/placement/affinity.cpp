@@ -2,7 +2,6 @@
 // on the rank, of this one. Layers are placed in turn, each exactly for the layers beside it, to
 // and fro until nothing more is kept; first for nodes, then inside each node for its ranks.
 #include <algorithm>
-#include <cmath>
 
 #include "sim/plan/placement/balanced_cut.h"
 #include "sim/plan/placement/fill_bins.h"
@@ -51,7 +50,7 @@ class Chain {
   std::int64_t tokens(std::size_t layer, std::size_t from, std::size_t to) const {
     const double both = static_cast<double>(routing_.replica_count[layer][from]) *
                         static_cast<double>(routing_.replica_count[layer + 1][to]);
-    return std::llround(4096 * routing_.to_next[layer].at(from, to) / both);
+    return static_cast<std::int64_t>(4096 * routing_.to_next[layer].at(from, to) / both);
   }
 
   // Experts of the first layer belong together where their tokens go on to the same experts.

@@ -14,7 +14,7 @@
 namespace moesim {
 namespace {
 
-constexpr std::size_t kStrongest = 24;                  // edges of a vertex that METIS sees
+constexpr std::size_t kStrongest = 16;                  // edges of a vertex that METIS sees
 constexpr double kTotalWeight = 1e8, kTotalLoad = 1e6;  // METIS adds up 32-bit integers
 
 // The graph as METIS reads it: the edges that are among the strongest of either end, since its time
@@ -78,6 +78,7 @@ std::vector<std::size_t> rough_cut(const ReplicaGraph& graph,
   }
   std::array<idx_t, METIS_NOPTIONS> options{};
   METIS_SetDefaultOptions(options.data());
+  options[METIS_OPTION_NITER] = 4;  // of its refinement; the swaps afterwards find the rest
   options[METIS_OPTION_SEED] = static_cast<idx_t>(seed & 0x7FFFFFFF);
   idx_t vertices = static_cast<idx_t>(size), constraints = 2, wanted = static_cast<idx_t>(parts),
         cut = 0;

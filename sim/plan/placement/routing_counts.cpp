@@ -27,23 +27,34 @@ void for_each_row(const PlanningTokens& tokens, std::size_t layer, const Visit& 
   }
 }
 
-// The experts among a token's choices.
-void keep_experts(std::span<const std::uint16_t> choice,
-                  std::size_t experts,
-                  std::vector<std::uint16_t>& kept) {
-  kept.clear();
-  for (const std::uint16_t expert : choice)
-    if (expert < experts) kept.push_back(expert);
-}
+// A token's choices without those that are none.
+class Chosen {
+ public:
+  explicit Chosen(const RoutingTrace& trace)
+      : experts_(static_cast<std::size_t>(trace.header.experts)),
+        kept_(static_cast<std::size_t>(trace.header.top_k)) {}
+  std::span<const std::uint16_t> of(std::span<const std::uint16_t> choice) {
+    std::size_t count = 0;
+    for (const std::uint16_t expert : choice) {
+      kept_[count] = expert;
+      count += expert < experts_ ? 1 : 0;
+    }
+    return std::span(kept_).first(count);
+  }
+
+ private:
+  std::size_t experts_;
+  std::vector<std::uint16_t> kept_;
+};
 
 }  // namespace
 
 ExpertPairs co_activation(const PlanningTokens& tokens, std::size_t layer) {
   const auto experts = static_cast<std::size_t>(tokens.trace->header.experts);
   ExpertPairs pairs(experts);
-  std::vector<std::uint16_t> chosen;
+  Chosen own(*tokens.trace);
   for_each_row(tokens, layer, [&](std::uint32_t row) {
-    keep_experts(tokens.trace->choice(row, layer), experts, chosen);
+    const auto chosen = own.of(tokens.trace->choice(row, layer));
     for (std::size_t i = 0; i < chosen.size(); ++i)
       for (std::size_t j = 0; j < i; ++j) ++pairs.at(chosen[i], chosen[j]);
   });
@@ -58,11 +69,10 @@ ExpertPairs co_activation(const PlanningTokens& tokens, std::size_t layer) {
 ExpertPairs transitions(const PlanningTokens& tokens, std::size_t layer) {
   const auto experts = static_cast<std::size_t>(tokens.trace->header.experts);
   ExpertPairs pairs(experts);
-  std::vector<std::uint16_t> chosen, next;
+  Chosen own(*tokens.trace), following(*tokens.trace);
   for_each_row(tokens, layer, [&](std::uint32_t row) {
-    keep_experts(tokens.trace->choice(row, layer), experts, chosen);
-    keep_experts(tokens.trace->choice(row, layer + 1), experts, next);
-    for (const std::uint16_t from : chosen)
+    const auto next = following.of(tokens.trace->choice(row, layer + 1));
+    for (const std::uint16_t from : own.of(tokens.trace->choice(row, layer)))
       for (const std::uint16_t to : next) ++pairs.at(from, to);
   });
   return pairs;

@@ -19,119 +19,157 @@ bool holds(const std::vector<std::size_t>& experts, std::size_t expert) {
   return std::find(experts.begin(), experts.end(), expert) != experts.end();
 }
 
+// A layer's replicas with all that a move changes.
+struct Solution {
+  ExpertsByRank experts;
+  std::vector<std::vector<std::size_t>> ranks_of;  // by expert
+  LayerTime::State state;
+  double seconds = 0, squares = 0;  // time, and the sum of squared loads
+};
+
 class Search {
  public:
   Search(const LayerTime& time, std::vector<double> load, ExpertsByRank start, Random random)
       : load_(std::move(load)),
-        experts_(std::move(start)),
-        ranks_of_(load_.size()),
-        state_(time, loads(experts_)),
-        saved_(state_),
-        seconds_(state_.seconds()),
-        squares_(squares()),
-        random_(random) {
-    for (std::size_t rank = 0; rank < experts_.size(); ++rank)
-      for (const std::size_t expert : experts_[rank]) ranks_of_[expert].push_back(rank);
-  }
+        now_(solution_of(time, std::move(start))),
+        best_(now_),
+        saved_(now_.state),
+        random_(random) {}
 
+  // Where nothing gains for long, goes back to the best and leaves it by a few random swaps.
   void run(int moves) {
-    if (experts_.size() < 2) return;
+    const std::size_t ranks = now_.experts.size(),
+                      patience = kPatience * ranks * now_.experts.front().size();
+    if (ranks < 2) return;
+    std::size_t in_vain = 0;
     for (int move = 0; move < moves; ++move) {
-      const std::size_t from = pick_rank(), to = random_.below(experts_.size());
-      const std::size_t place = random_.below(experts_[from].size());
-      if (from == to) continue;
-      if (move % 4 == 0)
-        replace(to, place, experts_[from][random_.below(experts_[from].size())]);
-      else
-        swap(from, place, to, random_.below(experts_[to].size()));
+      in_vain = try_one(move % 4 == 0, false) ? 0 : in_vain + 1;
+      if (in_vain < patience) continue;
+      keep_best();
+      for (int kick = 0; kick < kKicks; ++kick) try_one(false, true);
+      in_vain = 0;
     }
+    keep_best();
   }
 
-  double seconds() const { return seconds_; }
-  ExpertsByRank take() { return std::move(experts_); }
+  double seconds() const { return best_.seconds; }
+  ExpertsByRank take() { return std::move(best_.experts); }
 
  private:
-  std::vector<double> loads(const ExpertsByRank& experts) const {
-    std::vector<double> replicas(load_.size(), 0), by_rank;
-    for (const auto& of_rank : experts)
-      for (const std::size_t expert : of_rank) replicas[expert] += 1;
-    for (const auto& of_rank : experts) {
-      by_rank.push_back(0);
-      for (const std::size_t expert : of_rank) by_rank.back() += load_[expert] / replicas[expert];
-    }
-    return by_rank;
+  static constexpr std::size_t kPatience = 10;  // moves in vain for each slot
+  static constexpr int kKicks = 3;
+
+  Solution solution_of(const LayerTime& time, ExpertsByRank start) const {
+    std::vector<std::vector<std::size_t>> ranks_of(load_.size());
+    for (std::size_t rank = 0; rank < start.size(); ++rank)
+      for (const std::size_t expert : start[rank]) ranks_of[expert].push_back(rank);
+    std::vector<double> by_rank(start.size(), 0);
+    for (std::size_t rank = 0; rank < start.size(); ++rank)
+      for (const std::size_t expert : start[rank])
+        by_rank[rank] += share(expert, ranks_of[expert].size());
+    Solution made{std::move(start), std::move(ranks_of), {time, by_rank}};
+    made.seconds = made.state.seconds();
+    made.squares = squares(made.state);
+    return made;
   }
-  double squares() const {
+
+  static double squares(const LayerTime::State& state) {
     double sum = 0;
-    for (const double load : state_.load()) sum += load * load;
+    for (const double load : state.load()) sum += load * load;
     return sum;
   }
   double share(std::size_t expert, std::size_t replicas) const {
     return load_[expert] / static_cast<double>(replicas);
   }
 
+  void keep_best() {
+    if (now_.seconds < best_.seconds)
+      best_ = now_;
+    else
+      now_ = best_;
+  }
+
   // The heaviest rank every other time: it is mostly the one to relieve.
   std::size_t pick_rank() {
-    if (random_.below(2) == 0) return random_.below(experts_.size());
-    const std::vector<double>& load = state_.load();
+    if (random_.below(2) == 0) return random_.below(now_.experts.size());
+    const std::vector<double>& load = now_.state.load();
     return static_cast<std::size_t>(std::max_element(load.begin(), load.end()) - load.begin());
+  }
+
+  // One random move; whether it was made. `always`: whatever it does to the time.
+  bool try_one(bool replaces, bool always) {
+    const std::size_t from = pick_rank(), to = random_.below(now_.experts.size());
+    const std::size_t place = random_.below(now_.experts[from].size());
+    if (from == to) return false;
+    if (replaces)
+      return replace(to, place, now_.experts[from][random_.below(now_.experts[from].size())]);
+    return swap({from, place}, {to, random_.below(now_.experts[to].size())}, always);
   }
 
   // Changes loads; keeps them where the time falls, or stays while the loads come closer to each
   // other, which opens the way for later moves.
   template <class Change>
-  bool improves(const Change& change) {
-    saved_ = state_;
-    change();
-    const double seconds = state_.seconds(), squares_now = squares();
-    const double least = seconds_ * kLeastGain;
-    if (seconds < seconds_ - least ||
-        (seconds <= seconds_ && squares_now < squares_ * (1 - kLeastGain))) {
-      seconds_ = seconds;
-      squares_ = squares_now;
+  bool keeps(const Change& change, bool always) {
+    saved_ = now_.state;
+    change(now_.state);
+    const double seconds = now_.state.seconds(), sum = squares(now_.state);
+    if (always || seconds < now_.seconds * (1 - kLeastGain) ||
+        (seconds <= now_.seconds && sum < now_.squares * (1 - kLeastGain))) {
+      now_.seconds = seconds;
+      now_.squares = sum;
       return true;
     }
-    std::swap(state_, saved_);
+    std::swap(now_.state, saved_);
     return false;
   }
 
-  void swap(std::size_t a, std::size_t place_a, std::size_t b, std::size_t place_b) {
-    const std::size_t x = experts_[a][place_a], y = experts_[b][place_b];
-    if (x == y || holds(experts_[a], y) || holds(experts_[b], x)) return;
-    const double shift = share(x, ranks_of_[x].size()) - share(y, ranks_of_[y].size());
-    const bool better = improves([&] {
-      state_.add(a, -shift);
-      state_.add(b, shift);
-    });
-    if (!better) return;
-    std::swap(experts_[a][place_a], experts_[b][place_b]);
-    std::replace(ranks_of_[x].begin(), ranks_of_[x].end(), a, b);
-    std::replace(ranks_of_[y].begin(), ranks_of_[y].end(), b, a);
+  struct Slot {
+    std::size_t rank, place;
+  };
+  bool swap(Slot a, Slot b, bool always) {
+    std::size_t &held_a = now_.experts[a.rank][a.place], &held_b = now_.experts[b.rank][b.place];
+    const std::size_t x = held_a, y = held_b;
+    if (holds(now_.experts[a.rank], y) || holds(now_.experts[b.rank], x)) return false;
+    auto &ranks_x = now_.ranks_of[x], &ranks_y = now_.ranks_of[y];
+    const double shift = share(x, ranks_x.size()) - share(y, ranks_y.size());
+    const bool kept = keeps(
+        [&](LayerTime::State& state) {
+          state.add(a.rank, -shift);
+          state.add(b.rank, shift);
+        },
+        always);
+    if (!kept) return false;
+    std::swap(held_a, held_b);
+    std::replace(ranks_x.begin(), ranks_x.end(), a.rank, b.rank);
+    std::replace(ranks_y.begin(), ranks_y.end(), b.rank, a.rank);
+    return true;
   }
 
   // A redundant replica on `rank` makes way for one of `expert`.
-  void replace(std::size_t rank, std::size_t place, std::size_t expert) {
-    const std::size_t old = experts_[rank][place];
-    const std::size_t had = ranks_of_[old].size(), has = ranks_of_[expert].size();
-    if (had < 2 || holds(experts_[rank], expert)) return;
-    const bool better = improves([&] {
-      state_.add(rank, share(expert, has + 1) - share(old, had));
-      for (const std::size_t other : ranks_of_[old])
-        if (other != rank) state_.add(other, share(old, had - 1) - share(old, had));
-      for (const std::size_t other : ranks_of_[expert])
-        state_.add(other, share(expert, has + 1) - share(expert, has));
-    });
-    if (!better) return;
-    experts_[rank][place] = expert;
-    ranks_of_[old].erase(std::find(ranks_of_[old].begin(), ranks_of_[old].end(), rank));
-    ranks_of_[expert].push_back(rank);
+  bool replace(std::size_t rank, std::size_t place, std::size_t expert) {
+    const std::size_t old = now_.experts[rank][place];
+    auto &from = now_.ranks_of[old], &to = now_.ranks_of[expert];
+    const std::size_t had = from.size(), has = to.size();
+    if (had < 2 || holds(now_.experts[rank], expert)) return false;
+    const bool kept = keeps(
+        [&](LayerTime::State& state) {
+          state.add(rank, share(expert, has + 1) - share(old, had));
+          for (const std::size_t other : from)
+            if (other != rank) state.add(other, share(old, had - 1) - share(old, had));
+          for (const std::size_t other : to)
+            state.add(other, share(expert, has + 1) - share(expert, has));
+        },
+        false);
+    if (!kept) return false;
+    now_.experts[rank][place] = expert;
+    from.erase(std::find(from.begin(), from.end(), rank));
+    to.push_back(rank);
+    return true;
   }
 
   std::vector<double> load_;  // by expert, token copies a step
-  ExpertsByRank experts_;
-  std::vector<std::vector<std::size_t>> ranks_of_;  // by expert
-  LayerTime::State state_, saved_;
-  double seconds_, squares_;  // of what experts_ is
+  Solution now_, best_;
+  LayerTime::State saved_;
   Random random_;
 };
 
