@@ -12,6 +12,7 @@
 #include "analysis/report/bake_off_text.h"
 #include "analysis/report/text_table.h"
 #include "cli/commands.h"
+#include "cli/measured_file.h"
 #include "sim/io/files.h"
 #include "sim/plan/placement.h"
 #include "sim/plan/placement_file.h"
@@ -23,6 +24,7 @@ namespace {
 struct CompareArguments {
   std::string scenario, out;
   std::vector<std::string> strategies, overrides;
+  std::string measured;
   int windows = 20, jobs = 0;
 };
 
@@ -98,7 +100,18 @@ void print(const StudyResult& result, const std::vector<double>& planning) {
     for (const std::string& part : wrapped(line, kWidth)) fmt::print("{}\n", part);
 }
 
+// The plan in use is the first.
+void print_measured(const StudyResult& result, const std::vector<MeasuredPoint>& measured) {
+  const PointResult& in_use = result.points.front();
+  fmt::print("\n");
+  for (const std::string& line : measured_lines(in_use, measured)) fmt::print("{}\n", line);
+  for (const PointResult& other : result.points)
+    if (&other != &in_use && other.ran) fmt::print("{}\n", change_line(in_use, other, measured));
+}
+
 void compare(const CompareArguments& arguments) {
+  const std::vector<MeasuredPoint> measured =
+      arguments.measured.empty() ? std::vector<MeasuredPoint>{} : read_measured(arguments.measured);
   RunOptions options;
   options.overrides = all_overrides(arguments);
   const Study study = load_study(arguments.scenario, options.overrides);
@@ -115,6 +128,7 @@ void compare(const CompareArguments& arguments) {
   write_file(options.out + "/study.csv", study_csv(result));
   write_file(options.out + "/report.html", html_report(result));
   print(result, planning_seconds(result, options.out));
+  if (!measured.empty()) print_measured(result, measured);
   fmt::print("\nPictures: {0}/report.html  Placements to deploy: {0}/placements/\n", options.out);
 }
 
@@ -128,6 +142,9 @@ void add_compare(CLI::App& command) {
   command.add_option("--windows", arguments->windows, "parts of the trace to judge in, in order")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  command.add_option("--measured", arguments->measured,
+                     "measured points of the plan in use: a CSV with metric,value "
+                     "(step_time,12.3 ms)");
   command.add_option("--out", arguments->out,
                      "folder of the results (default: out/<scenario's name>_compare)");
   command

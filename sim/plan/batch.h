@@ -36,6 +36,7 @@ struct WorkloadSpec {
                                 // see; 0 = all rows serve both
   int windows = 0;  // > 0: planning_share is the trace's own first rows, in its order, and the rest
                     // is judged in so many parts, `steps` steps each
+  bool planned_on_mix = false;  // with windows: planning_share is of every request all the same
 };
 
 // Trace rows by use: those a placement is planned on, and those that are replayed.

@@ -108,7 +108,7 @@ void read_context(const JsonNode& node, WorkloadSpec& workload) {
 
 WorkloadSpec read_workload(const JsonNode& node) {
   node.allow_only({"trace", "phase", "requests_per_rank", "tokens_per_rank", "context", "steps",
-                   "planning_share", "windows"});
+                   "planning_share", "planning", "windows"});
   WorkloadSpec workload;
   if (const auto phase = node.find("phase")) {
     workload.phase = phase->as_choice({"decode", "prefill"}, "phase") == "decode" ? Phase::decode
@@ -122,6 +122,8 @@ WorkloadSpec read_workload(const JsonNode& node) {
   if (const auto context = node.find("context")) read_context(*context, workload);
   read_int(node, "steps", workload.steps, 1, 1000);
   read_int(node, "windows", workload.windows, 1, 1000);
+  if (const auto planning = node.find("planning"))
+    workload.planned_on_mix = planning->as_choice({"before", "mix"}, "planning rows") == "mix";
   if (const auto share = node.find("planning_share"))
     workload.planning_share = share->as_ratio(0, 0.95);
   return workload;

@@ -80,8 +80,9 @@ void note_trace(const PointFacts& facts, PointResult& result) {
       split.replay.size(), trace.header.origin,
       scenario.workload.planning_share > 0
           ? fmt::format("{} {}", split.planning.size(),
-                        scenario.workload.windows > 0 ? "tokens before them"
-                                                      : "other tokens of the same texts")
+                        scenario.workload.windows > 0 && !scenario.workload.planned_on_mix
+                            ? "tokens before them"
+                            : "other tokens of the same texts")
           : std::string("the very tokens that are replayed")));
   if (scenario.workload.phase == Phase::decode &&
       std::all_of(trace.phase.begin(), trace.phase.end(), [](auto phase) { return phase == 0; })) {

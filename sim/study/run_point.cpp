@@ -98,7 +98,7 @@ PointResult run_point(const StudyPoint& point,
   const RoutingTrace trace = open_trace(trace_path, TraceCheck::header);
   match_trace(scenario, model, trace);
   const WorkloadSpec& workload = scenario.workload;
-  const TraceSplit split = workload.windows > 0
+  const TraceSplit split = workload.windows > 0 && !workload.planned_on_mix
                                ? split_trace_in_time(trace, workload.planning_share)
                                : split_trace(trace, workload.planning_share);
   const std::vector<Batch> batches = judged_batches(scenario, trace, split.replay);
