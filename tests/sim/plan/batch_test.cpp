@@ -100,6 +100,25 @@ TEST_CASE("a planning share outside 0 to 1 is refused by key") {
   CHECK_THROWS_AS(split_trace(trace, std::nan("")), InputError);
 }
 
+TEST_CASE("in time the trace's first rows plan, and windows cut the rest in order") {
+  const RoutingTrace trace = trace_of(10, 5);
+  const TraceSplit split = split_trace_in_time(trace, 0.3);
+  CHECK(split.planning.size() == 15);
+  CHECK(split.planning.back() == 14);
+  CHECK(split.replay.front() == 15);
+  const auto windows = cut_windows(split.replay, 4);
+  REQUIRE(windows.size() == 4);
+  std::vector<std::uint32_t> joined;
+  for (const auto& window : windows) {
+    CHECK((window.size() == 8 || window.size() == 9));
+    joined.insert(joined.end(), window.begin(), window.end());
+  }
+  CHECK(joined == split.replay);
+  CHECK_THROWS_WITH_AS(cut_windows(split.replay, 36), doctest::Contains("only 35 rows"),
+                       InputError);
+  CHECK(split_trace_in_time(trace, 0).planning.size() == 50);
+}
+
 TEST_CASE("each decode request follows one traced request, a row a step") {
   const RoutingTrace trace = trace_of(40, 10);
   WorkloadSpec workload = workload_of(Phase::decode, 5, 3);
