@@ -48,7 +48,6 @@ const GpuMemory& gpu_of(const std::vector<GpuMemory>& gpus, int rank) {
   return gpus.size() == 1 ? gpus[0] : gpus.at(static_cast<std::size_t>(rank));
 }
 
-// In the order in which kinds fill a rank: an engine takes its pool last.
 MemoryKind first_over(const RankMemory& rank, Bytes capacity) {
   Bytes filled;
   for (std::size_t kind = 0; kind < rank.by_kind.size(); ++kind) {
@@ -155,7 +154,9 @@ MemoryLedger build_ledger(const MoeModel& model,
   }
   const RankMemory& worst = ledger.ranks.at(static_cast<std::size_t>(ledger.worst_rank));
   ledger.fits = ledger.headroom >= Bytes(0);
-  ledger.breaking = first_over(worst, ledger.capacity);
+  // An engine makes its pool last, of what all else leaves.
+  const bool pool = plan.memory.engine != ServingEngine::none && ledger.cache_room >= Bytes(0);
+  ledger.breaking = pool ? MemoryKind::kv_cache : first_over(worst, ledger.capacity);
   const auto other = [&](const GpuMemory& gpu) { return gpu.accelerator != gpus[0].accelerator; };
   const bool unlike = std::any_of(gpus.begin(), gpus.end(), other);
   ledger.verdict = describe(

@@ -26,7 +26,7 @@ StageLayers stage_layers(const MoeModel& model, const Parallelism& parallelism, 
 // Weights every rank of a stage holds alike, as the plan's engine keeps them.
 Bytes dense_weight_bytes(const MoeModel& model, const ShardingPlan& plan, int stage = 0);
 Bytes shared_expert_bytes(const MoeModel& model, const ShardingPlan& plan, int stage = 0);
-// One expert, one layer: its share of the width; an engine pads the hidden side for mxfp4 kernels.
+// One expert, one layer: its share of the width; an engine pads both sides for mxfp4 kernels.
 Bytes expert_bytes(const MoeModel& model, const ShardingPlan& plan);
 // The multi-token prediction module, its experts dealt over the EP group; embedding and head are
 // the model's.
@@ -67,7 +67,7 @@ struct RuntimeMemory {
   Bytes libraries;          // taken while vLLM tries its first step
   Bytes graphs;
   double logit_copies = 0;  // f32 copies of the logits that an engine's sampler holds at once
-  std::int64_t mxfp4_hidden_multiple = 1;
+  std::int64_t mxfp4_hidden_multiple = 1, mxfp4_width_multiple = 1;
   Bytes bytes(Bytes capacity, bool exchanges) const;
 };
 const RuntimeMemory& runtime_memory();

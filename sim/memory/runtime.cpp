@@ -18,6 +18,7 @@ RuntimeMemory read_runtime_memory() {
   read.libraries = file.at("libraries").as_bytes();
   read.graphs = file.at("graphs").as_bytes();
   read.logit_copies = file.at("logit_copies").as_ratio(1, 100);
+  read.mxfp4_width_multiple = file.at("mxfp4_width_multiple").as_int(1, 1 << 16);
   read.mxfp4_hidden_multiple = file.at("mxfp4_hidden_multiple").as_int(1, 1 << 16);
   return read;
 }

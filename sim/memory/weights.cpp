@@ -105,9 +105,13 @@ Bytes expert_bytes(const MoeModel& model, const ShardingPlan& plan) {
   MoeModel local = model;
   local.expert_width = share(model.expert_width, plan.parallelism.expert_tensor);
   if (served(plan) && plan.precision.experts == WeightFormat::mxfp4) {
-    const std::int64_t multiple = runtime_memory().mxfp4_hidden_multiple;
+    const RuntimeMemory& constants = runtime_memory();
+    const auto padded = [](std::int64_t side, std::int64_t multiple) {
+      return share(side, multiple) * multiple;
+    };
+    local.expert_width = padded(local.expert_width, constants.mxfp4_width_multiple);
     (model.latent_hidden != 0 ? local.latent_hidden : local.hidden) =
-        share(model.expert_hidden(), multiple) * multiple;
+        padded(model.expert_hidden(), constants.mxfp4_hidden_multiple);
   }
   const std::int64_t biases = expert_bias_parameters(local);
   return Bytes(bytes_of(expert_parameters(local) - biases, plan.precision.experts) +

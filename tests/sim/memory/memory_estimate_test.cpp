@@ -103,6 +103,7 @@ TEST_CASE("what the verdict proposes for an engine does fit") {
   load.batch = estimate_memory(model, gpu, plan, load).requests + 1;
   const MemoryLedger over = estimate_memory(model, gpu, plan, load).ledger;
   CHECK_FALSE(over.fits);
+  CHECK(over.breaking == MemoryKind::kv_cache);
   CHECK(over.verdict.find("an fp8 KV cache, which frees ") != std::string::npos);
   const std::string lead = "a memory fraction of ";
   REQUIRE(over.verdict.find(lead) != std::string::npos);
