@@ -164,8 +164,11 @@ KernelCost KernelCosts::dense_ffn(std::size_t layer, std::int64_t tokens) const 
 KernelCost KernelCosts::head(std::int64_t tokens_with_output) const {
   if (tokens_with_output == 0) return sum({});
   const std::int64_t columns = share(model_.vocabulary, parallelism_.tensor);
+  // Sampling reads the logits in f32 twice: for the largest, or the sum, and for the choice.
+  const double logits = 8.0 * static_cast<double>(tokens_with_output * columns);
   return sum({elementwise_work(tokens_with_output, 4 * model_.hidden),
-              gemm_work(tokens_with_output, {model_.hidden, columns, WeightFormat::bf16, "bf16"})});
+              gemm_work(tokens_with_output, {model_.hidden, columns, WeightFormat::bf16, "bf16"}),
+              {"elementwise", Flops(0), Bytes(logits), "bf16"}});
 }
 
 }  // namespace moesim

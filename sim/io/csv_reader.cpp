@@ -11,29 +11,43 @@
 namespace moesim {
 namespace {
 
-// Cells of one line; a quoted cell may hold commas and doubled quotes.
-std::vector<CsvCell> split(const std::string& line, const Location& start) {
-  std::vector<CsvCell> cells;
-  std::size_t at = 0;
-  while (true) {
-    CsvCell cell{"", start};
-    cell.where.column = static_cast<int>(at) + 1;
-    bool quoted = at < line.size() && line[at] == '"';
-    if (quoted) ++at;
-    for (; at < line.size() && (quoted || line[at] != ','); ++at) {
-      if (line[at] != '"') {
-        cell.text += line[at];
-      } else if (at + 1 < line.size() && line[at + 1] == '"') {
-        cell.text += line[++at];
-      } else {
-        quoted = false;
-      }
-    }
-    if (quoted) cell.fail("a quote is opened and not closed");
-    cells.push_back(std::move(cell));
-    if (at >= line.size()) return cells;
-    ++at;
+// The text of the cell that begins at `at`, which is left at the comma or the end behind it. A
+// quoted cell may hold commas and doubled quotes.
+std::string cell_text(const std::string& line, std::size_t& at, const Location& where) {
+  std::string text;
+  bool quoted = at < line.size() && line[at] == '"';
+  if (quoted) ++at;
+  for (; at < line.size() && (quoted || line[at] != ','); ++at) {
+    const bool quote = line[at] == '"', doubled = quote && line.substr(at, 2) == "\"\"";
+    if (!quote || doubled) text += line[at];
+    if (doubled) ++at;
+    if (quote && !doubled) quoted = false;
   }
+  if (quoted) throw InputError(where, "a quote is opened and not closed");
+  return text;
+}
+
+std::vector<CsvCell> split(const std::string& line, Location where) {
+  std::vector<CsvCell> cells;
+  for (std::size_t at = 0;; ++at) {
+    where.column = static_cast<int>(at) + 1;
+    const std::string text = cell_text(line, at, where);
+    cells.push_back({text, where});
+    if (at >= line.size()) return cells;
+  }
+}
+
+void add_line(const std::string& line, const Location& where, CsvTable& table) {
+  std::vector<CsvCell> cells = split(line, where);
+  if (table.heads.empty()) {
+    for (const CsvCell& cell : cells) table.heads.push_back(cell.text);
+    return;
+  }
+  if (cells.size() != table.heads.size())
+    cells.front().fail(std::to_string(cells.size()) + " cells under a header of " +
+                       std::to_string(table.heads.size()));
+  for (std::size_t i = 0; i < cells.size(); ++i) cells[i].where.key = table.heads[i];
+  table.rows.emplace_back(table.heads, std::move(cells));
 }
 
 }  // namespace
@@ -78,16 +92,7 @@ void read_csv(const std::string& path, CsvTable& table) {
     ++at.line;
     if (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.empty()) continue;
-    std::vector<CsvCell> cells = split(line, at);
-    if (table.heads.empty()) {
-      for (const CsvCell& cell : cells) table.heads.push_back(cell.text);
-      continue;
-    }
-    if (cells.size() != table.heads.size())
-      cells.front().fail(std::to_string(cells.size()) + " cells under a header of " +
-                         std::to_string(table.heads.size()));
-    for (std::size_t i = 0; i < cells.size(); ++i) cells[i].where.key = table.heads[i];
-    table.rows.emplace_back(table.heads, std::move(cells));
+    add_line(line, at, table);
   }
   if (table.heads.empty()) throw InputError({path, 1, 1}, "the table has no header");
 }

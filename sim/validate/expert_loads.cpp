@@ -105,6 +105,7 @@ std::vector<std::vector<std::uint32_t>> heaviest_rank_rows(const ExpertLoad& loa
   if (!load.skewed) return {even_rows(load)};
   Random random(1);
   std::vector<std::vector<std::uint32_t>> draws;
+  draws.reserve(kDraws);
   for (int draw = 0; draw < kDraws; ++draw) draws.push_back(skewed_rows(load, random));
   return draws;
 }

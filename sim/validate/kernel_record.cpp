@@ -15,6 +15,7 @@ WeightFormat weight_format(const JsonNode& typed) {
       {"bf16", WeightFormat::bf16}, {"fp16", WeightFormat::bf16},   {"fp8", WeightFormat::fp8},
       {"mxfp8", WeightFormat::fp8}, {"mxfp4", WeightFormat::mxfp4}, {"nvfp4", WeightFormat::mxfp4}};
   std::vector<std::string> names;
+  names.reserve(formats.size());
   for (const auto& [name, format] : formats) names.push_back(name);
   return formats.at(typed.at("dtype").as_choice(names, "dtype"));
 }
@@ -61,6 +62,7 @@ Prediction predict_kernels(const JsonNode& typed, const KernelTimer& timer, Time
 std::vector<std::uint32_t> spread_rows(double rows, int experts) {
   constexpr double kLeast = 0.7, kSpan = 0.6;
   std::vector<std::uint32_t> spread;
+  spread.reserve(static_cast<std::size_t>(experts));
   for (int expert = 0; expert < experts; ++expert)
     spread.push_back(
         static_cast<std::uint32_t>(rows * (kLeast + kSpan * (expert + 0.5) / experts)));

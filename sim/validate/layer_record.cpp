@@ -52,6 +52,12 @@ JsonNode exchange_form(const JsonNode& typed,
   return read_json_text(text, "the record's exchange");
 }
 
+std::string note_of(const ChosenExchange& chosen, const RecordedExchange& read) {
+  const std::string whose =
+      chosen.stands_in_for.empty() ? read.stands_in_for : chosen.stands_in_for;
+  return whose.empty() ? "" : read.described.algorithm + " stands in for " + whose;
+}
+
 ExpertLayout layout_after(const RecordedExchange& exchange, const KernelTimer& timer) {
   const std::vector<std::string>& masked = timer.efficiencies().masked_after;
   const bool found =
@@ -98,19 +104,16 @@ std::variant<RecordedLayer, Unmapped> read_layer_record(const JsonNode& typed,
   layer.overlapped = text_of(typed, "algorithm") == "fused";
   const ChosenExchange chosen = choose_exchange(typed);
   ExpertLayout layout = ExpertLayout::contiguous;
-  for (const std::string& operation : {std::string("dispatch"), std::string("combine")}) {
+  for (const std::string operation : {"dispatch", "combine"}) {
     auto outcome =
         read_exchange_record(exchange_form(typed, chosen.algorithm, operation), calibration);
     if (auto* unmapped = std::get_if<Unmapped>(&outcome)) return *unmapped;
     auto& read = std::get<RecordedExchange>(outcome);
     layout = layout_after(read, timer);
-    if (layer.note.empty() && !(chosen.stands_in_for + read.stands_in_for).empty())
-      layer.note = read.described.algorithm + " stands in for " +
-                   (chosen.stands_in_for.empty() ? read.stands_in_for : chosen.stands_in_for);
-    if (operation == "dispatch" && layer.part != "layer1")
-      layer.before = std::move(read);
-    else if (operation == "combine" && layer.part != "layer0")
-      layer.after = std::move(read);
+    layer.note = note_of(chosen, read);
+    const bool first = operation == "dispatch";
+    if (layer.part == "layer" || first == (layer.part == "layer0"))
+      (first ? layer.before : layer.after) = std::move(read);
   }
   if (layer.overlapped)
     layer.note += "; each exchange beside its product, hidden as far as the longer of both lasts";
