@@ -28,6 +28,7 @@ Rows rows_of(const std::vector<Placement>& placements) {
 Rows with_dense_layers(const Rows& rows, const PlacementOrigin& origin) {
   if (origin.layer_ids.empty()) return rows;
   std::vector<int> in_order;
+  in_order.reserve(rows.front().size());
   for (std::size_t slot = 0; slot < rows.front().size(); ++slot)
     in_order.push_back(static_cast<int>(slot) % origin.experts);
   Rows all(static_cast<std::size_t>(origin.layer_ids.back()) + 1, in_order);
@@ -81,28 +82,32 @@ Rows read_expert_of_slot(const JsonNode& map, const PlacementShape& shape) {
   return rows;
 }
 
+// Puts `expert` into the slots listed.
+void fill_slots(const JsonNode& slots, int expert, std::vector<int>& row) {
+  for (const JsonNode& node : slots.items()) {
+    const std::int64_t slot = node.as_int(-1, static_cast<std::int64_t>(row.size()) - 1);
+    if (slot < 0) continue;
+    int& held = row[static_cast<std::size_t>(slot)];
+    if (held >= 0) node.fail(fmt::format("slot {} holds expert {} already", slot, held));
+    held = expert;
+  }
+}
+
 // logical_to_physical_map, [layer][expert][replica].
 Rows read_slots_of_expert(const JsonNode& map, const PlacementShape& shape) {
   Rows rows;
   for (const JsonNode& layer : map.items()) {
-    rows.emplace_back(static_cast<std::size_t>(shape.slots), -1);
+    std::vector<int> row(static_cast<std::size_t>(shape.slots), -1);
     const std::vector<JsonNode> experts = layer.items();
     if (static_cast<int>(experts.size()) != shape.experts)
       layer.fail(fmt::format("has {} experts, the model {}", experts.size(), shape.experts));
-    for (std::size_t expert = 0; expert < experts.size(); ++expert) {
-      for (const JsonNode& node : experts[expert].items()) {
-        const std::int64_t slot = node.as_int(-1, shape.slots - 1);
-        if (slot < 0) continue;
-        int& held = rows.back()[static_cast<std::size_t>(slot)];
-        if (held >= 0) node.fail(fmt::format("slot {} holds expert {} already", slot, held));
-        held = static_cast<int>(expert);
-      }
-    }
-    const auto empty = std::find(rows.back().begin(), rows.back().end(), -1);
-    if (empty != rows.back().end())
-      layer.fail(
-          fmt::format("slot {} of {} holds no expert", empty - rows.back().begin(), shape.slots));
-    check_row(layer, rows.back(), shape);
+    for (std::size_t expert = 0; expert < experts.size(); ++expert)
+      fill_slots(experts[expert], static_cast<int>(expert), row);
+    const auto empty = std::find(row.begin(), row.end(), -1);
+    if (empty != row.end())
+      layer.fail(fmt::format("slot {} of {} holds no expert", empty - row.begin(), shape.slots));
+    check_row(layer, row, shape);
+    rows.push_back(std::move(row));
   }
   if (rows.empty()) map.fail("needs a row for at least one layer, [layer][expert][replica]");
   return rows;
@@ -165,6 +170,7 @@ std::vector<Placement> read_placement(const std::string& path, const PlacementSh
   std::vector<Placement> placements;
   for (const std::vector<int>& row : read_rows(file, shape)) {
     std::vector<LogicalExpert> replica_of;
+    replica_of.reserve(row.size());
     for (const int expert : row) replica_of.push_back(static_cast<LogicalExpert>(expert));
     placements.push_back(placement_of(std::move(replica_of), shape.ranks));
   }
@@ -183,6 +189,7 @@ std::vector<Placement> placements_of_layers(std::vector<Placement> placements,
                                  "model",
                                  placements.size(), layer_ids.size(), model_layers));
   std::vector<Placement> of_layers;
+  of_layers.reserve(layer_ids.size());
   for (const int layer : layer_ids)
     of_layers.push_back(std::move(placements.at(static_cast<std::size_t>(layer))));
   return of_layers;

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "sim/plan/balanced_split.h"
+
 namespace moesim {
 
 ReplicaChooser::ReplicaChooser(const Placement& placement,
@@ -12,7 +14,7 @@ ReplicaChooser::ReplicaChooser(const Placement& placement,
                                std::size_t ranks_per_node)
     : choice_(choice),
       ranks_per_node_(ranks_per_node),
-      rank_of_(placement.rank_of),
+      placement_(placement),
       candidates_(experts),
       all_slots_(placement.replica_of.size()),
       first_slot_(experts + 1) {
@@ -34,7 +36,30 @@ ReplicaChooser::ReplicaChooser(const Placement& placement,
   slots_ = all_slots_;
 }
 
+void ReplicaChooser::balance(std::span<const std::uint32_t> copies, std::size_t ranks) {
+  if (choice_ != ReplicaChoice::load_balanced) return;
+  split_ = balanced_split(copies, placement_, ranks);
+  restart();
+}
+
+void ReplicaChooser::restart() {
+  left_ = split_;
+  for (Candidates& candidates : candidates_) candidates.start = 0;
+}
+
+std::uint32_t ReplicaChooser::next_of_split(const Candidates& candidates) {
+  for (std::uint32_t turn = 0; turn < candidates.count; ++turn) {
+    const std::uint32_t slot =
+        slots_[candidates.first + (candidates.start + turn) % candidates.count];
+    if (left_[slot] == 0) continue;
+    --left_[slot];
+    return slot;
+  }
+  throw std::logic_error("more copies of an expert than balance() was told of");
+}
+
 void ReplicaChooser::start(std::size_t source, std::size_t first_rank) {
+  if (choice_ == ReplicaChoice::round_robin) return;
   for (const std::uint32_t expert : replicated_) {
     if (choice_ == ReplicaChoice::nearest) keep_nearest(expert, source, first_rank);
     Candidates& candidates = candidates_[expert];
@@ -47,7 +72,7 @@ void ReplicaChooser::keep_nearest(std::size_t expert, std::size_t source, std::s
   const auto keep = [&](auto near) {
     candidates.count = 0;
     for (std::uint32_t i = first_slot_[expert]; i < first_slot_[expert + 1]; ++i)
-      if (near(first_rank + index(rank_of_[all_slots_[i]])))
+      if (near(first_rank + index(placement_.rank_of[all_slots_[i]])))
         slots_[candidates.first + candidates.count++] = all_slots_[i];
     return candidates.count > 0;
   };

@@ -61,6 +61,13 @@ std::size_t most_pairs(const RoutingInputs& inputs) {
   return std::min(inputs.batch.tokens() * top_k, ranks * group);
 }
 
+// EP groups that need a chooser of their own; else one serves all.
+std::size_t choosers_of(const ShardingPlan& plan) {
+  if (plan.replica_choice == ReplicaChoice::load_balanced)
+    return static_cast<std::size_t>(plan.parallelism.ep_groups());
+  return std::max<std::size_t>(plan.group_placement.size(), 1);
+}
+
 std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
                                         std::size_t first_layer,
                                         std::span<const std::shared_ptr<RoutedCopies>> copies) {
@@ -81,8 +88,7 @@ std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
                                      0);
     layer.most_for_expert.assign(static_cast<std::size_t>(plan.parallelism.ep_groups()), 0);
     std::vector<GroupExperts> groups;
-    for (std::size_t group = 0; group < std::max<std::size_t>(plan.group_placement.size(), 1);
-         ++group) {
+    for (std::size_t group = 0; group < choosers_of(plan); ++group) {
       const Placement& placement = plan.placement_of(first_layer + i, group);
       groups.push_back(
           {ReplicaChooser(placement, static_cast<std::size_t>(inputs.trace.header.experts),
@@ -113,6 +119,25 @@ void prefetch(const RoutingTrace& trace,
   for (std::size_t i = 0; i < choices; i += kCacheLine) __builtin_prefetch(choice + i);
 }
 
+// Tells load-balanced choosers the copies of each expert in their EP group.
+void balance_choosers(const RoutingInputs& inputs, std::size_t layer, LayerCounter& counter) {
+  const auto tensor = static_cast<std::size_t>(inputs.plan.parallelism.tensor);
+  const auto ranks = static_cast<std::size_t>(inputs.plan.parallelism.expert);
+  const auto experts = static_cast<std::size_t>(inputs.trace.header.experts);
+  std::vector<std::vector<std::uint32_t>> copies(counter.groups.size(),
+                                                 std::vector<std::uint32_t>(experts, 0));
+  for (std::size_t group = 0; group < inputs.batch.rows.size(); ++group) {
+    const std::vector<std::uint32_t>& rows = inputs.batch.rows[group];
+    for (std::size_t token = 0; token < rows.size(); ++token) {
+      auto& of_group = copies[rank_of_token(group, token, tensor) / ranks];
+      for (const std::uint16_t expert : inputs.trace.choice(rows[token], layer))
+        if (expert < experts) ++of_group[expert];
+    }
+  }
+  for (std::size_t group = 0; group < copies.size(); ++group)
+    counter.groups[group].chooser.balance(copies[group], ranks);
+}
+
 // Throws for the first id of the rows that is no expert; returns when all others were kNotRouted.
 // NOLINTNEXTLINE(readability-function-cognitive-complexity): four plain loops and one test
 void check_ids(const RoutingInputs& inputs, std::size_t first_layer, std::size_t layers) {
@@ -132,7 +157,9 @@ class TokenCounter {
       : counter_(counter),
         ranks_per_node_(ranks_per_node),
         to_rank_(ranks),
-        to_node_((ranks + ranks_per_node - 1) / ranks_per_node) {}
+        to_node_((ranks + ranks_per_node - 1) / ranks_per_node) {
+    for (GroupExperts& experts : counter.groups) experts.chooser.restart();
+  }
 
   void start(std::size_t source, std::size_t group, std::size_t first_rank) {
     first_rank_ = first_rank;
@@ -206,6 +233,9 @@ void count_copies(const RoutingInputs& inputs,
   const auto tensor = static_cast<std::size_t>(inputs.plan.parallelism.tensor);
   const auto ranks_per_group = static_cast<std::size_t>(inputs.plan.parallelism.expert);
   const auto top_k = static_cast<std::size_t>(inputs.trace.header.top_k);
+  if (inputs.plan.replica_choice == ReplicaChoice::load_balanced)
+    for (std::size_t i = 0; i < counters.size(); ++i)
+      balance_choosers(inputs, first_layer + i, counters[i]);
   bool odd_ids = false;
   for (std::size_t group = 0; group < inputs.batch.rows.size(); ++group) {
     const std::vector<std::uint32_t>& rows = inputs.batch.rows[group];

@@ -65,10 +65,8 @@ struct EngineMemory {
   int max_requests = 256;
 };
 
-enum class ReplicaChoice {
-  even,
-  nearest
-};  // copies dealt evenly over replicas; or same rank, same node, then even
+// How copies are dealt over replicas: ReplicaChooser says it for each.
+enum class ReplicaChoice { even, nearest, round_robin, load_balanced };
 
 // A slot that holds no expert, beside those that a lost rank's experts were moved to.
 inline constexpr LogicalExpert kNoExpert{-1};

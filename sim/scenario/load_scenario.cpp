@@ -157,6 +157,13 @@ std::optional<RebalancePolicy> read_rebalance(const JsonNode& node, const Worklo
   return policy;
 }
 
+ReplicaChoice read_replica_choice(const JsonNode& node) {
+  static const std::vector<std::string> names{"even", "nearest", "round_robin",
+                                              "load_balanced"};  // in the enumeration's order
+  const std::string name = node.as_choice(names, "replica choice");
+  return static_cast<ReplicaChoice>(std::find(names.begin(), names.end(), name) - names.begin());
+}
+
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "redundant_experts", "placement",
                    "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
@@ -178,11 +185,8 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
             ? TensorReduction::allreduce
             : TensorReduction::scatter;
   }
-  if (const auto choice = node.find("replica_choice")) {
-    plan.replica_choice = choice->as_choice({"even", "nearest"}, "replica choice") == "nearest"
-                              ? ReplicaChoice::nearest
-                              : ReplicaChoice::even;
-  }
+  if (const auto choice = node.find("replica_choice"))
+    plan.replica_choice = read_replica_choice(*choice);
   if (const auto all_to_all = node.find("all_to_all")) read_all_to_all(*all_to_all, plan);
   if (const auto overlap = node.find("overlap"))
     plan.overlap = overlap->as_choice({"none"}, "overlap");

@@ -139,9 +139,10 @@ void describe_point(const StudyPoint& point,
   const Scenario& scenario = point.scenario;
   result.varied = point.varied;
   for (const auto& [key, value] : point.varied) {
-    const std::string label = key == "faults"           ? faults_label(scenario)
-                              : key == "plan.rebalance" ? rebalance_label(scenario)
-                                                        : value_label(key, value);
+    std::string label = value_label(key, value);
+    if (key == "faults") label = faults_label(scenario);
+    if (key == "plan.rebalance") label = rebalance_label(scenario);
+    if (key == "plan.placement") label = scenario.plan.placement_strategy;
     result.label += (result.label.empty() ? "" : ", ") + label;
   }
   if (result.label.empty()) result.label = scenario.plan.placement_strategy;

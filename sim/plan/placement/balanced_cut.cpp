@@ -14,29 +14,23 @@
 namespace moesim {
 namespace {
 
-constexpr std::size_t kStrongest = 16;                  // edges of a vertex that METIS sees
-constexpr double kTotalWeight = 1e8, kTotalLoad = 1e6;  // METIS adds up 32-bit integers
+constexpr std::size_t kStrongest = 16;  // edges of a vertex that METIS sees
+constexpr double kTotalWeight = 1e8;    // METIS adds up 32-bit integers
 
 // The graph as METIS reads it: the edges that are among the strongest of either end, since its time
 // grows with edges and the swaps afterwards see all. Edges that round to nothing or keep their ends
 // apart are left out.
 struct MetisGraph {
-  std::vector<idx_t> first{0}, neighbours, edge_weight, vertex_weight;
+  std::vector<idx_t> first{0}, neighbours, edge_weight;
 
   explicit MetisGraph(const ReplicaGraph& graph) {
-    double weight = 0, load = 0;
+    double weight = 0;
     const auto [edge, last_edge] = edges(graph);
     for (auto e = edge; e != last_edge; ++e) weight += std::max(graph[*e].weight, 0.0);
     const auto [vertex, last_vertex] = vertices(graph);
-    for (auto v = vertex; v != last_vertex; ++v) load += graph[*v].load;
     const double per_weight = kTotalWeight / std::max(weight, 1e-300);
-    const double per_load = kTotalLoad / std::max(load, 1e-300);
     for (auto v = vertex; v != last_vertex; ++v) weakest_.push_back(weakest_of(graph, *v));
-    for (auto v = vertex; v != last_vertex; ++v) {
-      vertex_weight.push_back(1);
-      vertex_weight.push_back(1 + static_cast<idx_t>(graph[*v].load * per_load));
-      add_edges(graph, *v, per_weight);
-    }
+    for (auto v = vertex; v != last_vertex; ++v) add_edges(graph, *v, per_weight);
   }
 
  private:
@@ -80,13 +74,12 @@ std::vector<std::size_t> rough_cut(const ReplicaGraph& graph,
   METIS_SetDefaultOptions(options.data());
   options[METIS_OPTION_NITER] = 4;  // of its refinement; the swaps afterwards find the rest
   options[METIS_OPTION_SEED] = static_cast<idx_t>(seed & 0x7FFFFFFF);
-  idx_t vertices = static_cast<idx_t>(size), constraints = 2, wanted = static_cast<idx_t>(parts),
+  idx_t vertices = static_cast<idx_t>(size), constraints = 1, wanted = static_cast<idx_t>(parts),
         cut = 0;
-  std::array<real_t, 2> tolerance{1.01F, 1.0F + static_cast<real_t>(kLoadSlack)};
-  const int status = METIS_PartGraphRecursive(&vertices, &constraints, input.first.data(),
-                                              input.neighbours.data(), input.vertex_weight.data(),
-                                              nullptr, input.edge_weight.data(), &wanted, nullptr,
-                                              tolerance.data(), options.data(), &cut, part.data());
+  real_t tolerance = 1.01F;
+  const int status = METIS_PartGraphRecursive(
+      &vertices, &constraints, input.first.data(), input.neighbours.data(), nullptr, nullptr,
+      input.edge_weight.data(), &wanted, nullptr, &tolerance, options.data(), &cut, part.data());
   if (status == METIS_ERROR_MEMORY)
     throw MachineError("METIS has not enough memory to cut a graph of " + std::to_string(size) +
                        " replicas");

@@ -92,27 +92,32 @@ class Mender {
     return true;
   }
 
+  struct Swap {
+    std::size_t *out = nullptr, *in = nullptr;
+    double after = 0;  // load of the heavier of the two ranks
+  };
+
   // The swap after which the heavier of the two ranks is lightest; false where none helps.
   bool swap_from(std::size_t heaviest, const std::vector<double>& load) {
-    std::size_t *out = nullptr, *in = nullptr;
-    double best = load[heaviest] * (1 - 1e-9);
-    for (std::size_t rank = region_.first; rank < region_.last; ++rank) {
-      if (rank == heaviest) continue;
-      for (std::size_t& a : experts_[heaviest]) {
-        if (holds(experts_[rank], a)) continue;
-        for (std::size_t& b : experts_[rank]) {
-          const double shift = region_.share.at(a) - region_.share.at(b);
-          const double after = std::max(load[heaviest] - shift, load[rank] + shift);
-          if (after >= best || holds(experts_[heaviest], b)) continue;
-          best = after;
-          out = &a;
-          in = &b;
-        }
+    Swap best{nullptr, nullptr, load[heaviest] * (1 - 1e-9)};
+    for (std::size_t rank = region_.first; rank < region_.last; ++rank)
+      if (rank != heaviest) improve_swap(heaviest, rank, load, best);
+    if (best.out == nullptr) return false;
+    std::swap(*best.out, *best.in);
+    return true;
+  }
+  void improve_swap(std::size_t heaviest,
+                    std::size_t rank,
+                    const std::vector<double>& load,
+                    Swap& best) {
+    for (std::size_t& a : experts_[heaviest]) {
+      if (holds(experts_[rank], a)) continue;
+      for (std::size_t& b : experts_[rank]) {
+        const double shift = region_.share.at(a) - region_.share.at(b);
+        const double after = std::max(load[heaviest] - shift, load[rank] + shift);
+        if (after < best.after && !holds(experts_[heaviest], b)) best = {&a, &b, after};
       }
     }
-    if (out == nullptr) return false;
-    std::swap(*out, *in);
-    return true;
   }
 
   ExpertsByRank& experts_;

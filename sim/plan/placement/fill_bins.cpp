@@ -52,6 +52,22 @@ class Filler {
     }
   }
 
+  // Shortens the ways to all bins by a step out of `bin`; whether one became shorter.
+  bool relax(std::size_t bin,
+             std::vector<std::int64_t>& loss,
+             std::vector<std::size_t>& before) const {
+    if (loss[bin] == kFar) return false;
+    bool shorter = false;
+    for (std::size_t to = 0; to < bins_; ++to) {
+      const std::int64_t step = steps_[bin * bins_ + to].loss;
+      if (to == bin || step == kFar || loss[bin] + step >= loss[to]) continue;
+      loss[to] = loss[bin] + step;
+      before[to] = bin;
+      shorter = true;
+    }
+    return shorter;
+  }
+
   // Bellman and Ford: losses below 0 occur, cycles of them do not.
   std::size_t nearest_with_room(std::size_t from,
                                 std::size_t room,
@@ -60,16 +76,7 @@ class Filler {
     loss[from] = 0;
     for (bool shorter = true; shorter;) {
       shorter = false;
-      for (std::size_t a = 0; a < bins_; ++a) {
-        if (loss[a] == kFar) continue;
-        for (std::size_t b = 0; b < bins_; ++b) {
-          const std::int64_t step = steps_[a * bins_ + b].loss;
-          if (a == b || step == kFar || loss[a] + step >= loss[b]) continue;
-          loss[b] = loss[a] + step;
-          before[b] = a;
-          shorter = true;
-        }
-      }
+      for (std::size_t bin = 0; bin < bins_; ++bin) shorter = relax(bin, loss, before) || shorter;
     }
     std::size_t nearest = from;
     for (std::size_t bin = 0; bin < bins_; ++bin)

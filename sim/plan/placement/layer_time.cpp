@@ -21,12 +21,51 @@ double largest(std::span<const double> values) {
   return most;
 }
 
+using Rows = std::vector<std::vector<double>>;  // s a copy, [row][rank]
+
+// Of a matrix by link those rows that are not below another at every rank: the others are never
+// the busiest.
+void keep_busiest(const Rows& by_link, Rows& kept) {
+  const std::size_t first = kept.size();
+  const auto begin = [&] { return kept.begin() + static_cast<std::ptrdiff_t>(first); };
+  for (const std::vector<double>& row : by_link) {
+    if (row.empty() ||
+        std::any_of(begin(), kept.end(), [&](const auto& other) { return is_below(row, other); }))
+      continue;
+    kept.erase(std::remove_if(begin(), kept.end(),
+                              [&](const auto& other) { return is_below(other, row); }),
+               kept.end());
+    kept.push_back(row);
+  }
+}
+
+// Time of each link for a copy on each rank, from (or, back, to) `ranks` sources in equal parts.
+Rows link_times(const FabricPaths& paths,
+                std::size_t ranks,
+                const PlacementCluster::Way& way,
+                bool back) {
+  Rows by_link(paths.bandwidth().size());
+  const double bytes = way.row_bytes / static_cast<double>(ranks);
+  for (std::size_t pair = 0; pair < ranks * ranks; ++pair) {
+    const std::size_t source = pair / ranks, rank = pair % ranks;
+    if (source == rank) continue;
+    paths.follow(back ? rank : source, back ? source : rank, [&](LinkId link) {
+      std::vector<double>& row = by_link[index(link)];
+      row.resize(ranks, 0);
+      const double efficiency = paths.scale_up(link) ? way.nvlink_efficiency : way.nic_efficiency;
+      row[rank] += bytes / (paths.bandwidth()[index(link)] * efficiency);
+      return true;
+    });
+  }
+  return by_link;
+}
+
 }  // namespace
 
 LayerTime::LayerTime(const PlacementInput& input)
     : ranks_(static_cast<std::size_t>(input.ranks)), experts_(ranks_) {
   if (input.cluster.fabric == nullptr) return;
-  cost_links(input);
+  cost_links(input.cluster);
   cost_experts(input);
 }
 
@@ -50,48 +89,12 @@ void LayerTime::cost_experts(const PlacementInput& input) {
   }
 }
 
-void LayerTime::cost_links(const PlacementInput& input) {
-  const PlacementCluster& cluster = input.cluster;
+void LayerTime::cost_links(const PlacementCluster& cluster) {
   const FabricPaths paths(*cluster.fabric);
-  const std::size_t links = paths.bandwidth().size();
-  std::vector<std::vector<double>> dispatch(links), combine(links);
-  // A source's share of the copies of `rank`, on one link.
-  const auto put = [&](std::vector<double>& row, std::size_t rank, LinkId link,
-                       const PlacementCluster::Way& way) {
-    row.resize(ranks_, 0);
-    const double efficiency = paths.scale_up(link) ? way.nvlink_efficiency : way.nic_efficiency;
-    row[rank] +=
-        way.row_bytes / static_cast<double>(ranks_) / (paths.bandwidth()[index(link)] * efficiency);
-  };
-  for (std::size_t source = 0; source < ranks_; ++source) {
-    for (std::size_t rank = 0; rank < ranks_; ++rank) {
-      if (source == rank) continue;
-      paths.follow(source, rank, [&](LinkId link) {
-        put(dispatch[index(link)], rank, link, cluster.dispatch);
-        return true;
-      });
-      paths.follow(rank, source, [&](LinkId link) {
-        put(combine[index(link)], rank, link, cluster.combine);
-        return true;
-      });
-    }
-  }
-  std::vector<std::vector<double>> kept;
-  const auto keep = [&](const std::vector<std::vector<double>>& by_link) {
-    const auto first = static_cast<std::ptrdiff_t>(kept.size());
-    for (const auto& row : by_link) {
-      if (row.empty() || std::any_of(kept.begin() + first, kept.end(),
-                                     [&](const auto& other) { return is_below(row, other); }))
-        continue;
-      kept.erase(std::remove_if(kept.begin() + first, kept.end(),
-                                [&](const auto& other) { return is_below(other, row); }),
-                 kept.end());
-      kept.push_back(row);
-    }
-  };
-  keep(dispatch);
+  Rows kept;
+  keep_busiest(link_times(paths, ranks_, cluster.dispatch, false), kept);
   combine_ = kept.size();
-  keep(combine);
+  keep_busiest(link_times(paths, ranks_, cluster.combine, true), kept);
   rows_ = kept.size();
   for (std::size_t rank = 0; rank < ranks_; ++rank)
     for (const auto& row : kept) per_copy_.push_back(row[rank]);

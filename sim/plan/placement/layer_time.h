@@ -37,7 +37,7 @@ class LayerTime {
     double fixed = 0, per_copy = 1;
   };
   void cost_experts(const PlacementInput& input);
-  void cost_links(const PlacementInput& input);
+  void cost_links(const PlacementCluster& cluster);
 
   std::size_t ranks_;
   std::vector<Experts> experts_;  // by rank

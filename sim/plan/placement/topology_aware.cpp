@@ -242,6 +242,7 @@ std::vector<Placement> place(const PlacementInput& input) {
   std::vector<Placement> placements;
   for (std::size_t layer = 0; layer < input.load.size(); ++layer) {
     std::vector<const Placement*> of_layer;
+    of_layer.reserve(candidates.size());
     for (const std::vector<Placement>& candidate : candidates)
       of_layer.push_back(&candidate[layer]);
     placements.push_back(LayerSearch(input, time, layer).improve(of_layer));

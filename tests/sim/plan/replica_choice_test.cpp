@@ -41,6 +41,24 @@ TEST_CASE("nearest prefers the own rank, then the node, then deals evenly") {
   CHECK(deal(ReplicaChoice::nearest, 9, 6) == Counts{2, 2, 0, 2});
 }
 
+TEST_CASE("round robin goes on from source to source, however the copies are asked for") {
+  ReplicaChooser chooser(three_replicas(), 2, ReplicaChoice::round_robin, 4);
+  const auto next_source = [&](std::size_t source, std::uint32_t copies) {
+    chooser.start(source, 0);
+    Counts by_slot(4);
+    chooser.deal(0, copies, [&](std::uint32_t slot, std::uint32_t n) { by_slot[slot] += n; });
+    return by_slot;
+  };
+  // Replicas in slots 0, 1 and 3: 7 copies end at the first, so the next source begins at slot 1.
+  CHECK(next_source(0, 7) == Counts{3, 2, 0, 2});
+  CHECK(next_source(5, 4) == Counts{1, 2, 0, 1});
+  CHECK(next_source(3, 1) == Counts{0, 0, 0, 1});
+  chooser.restart();
+  Counts by_slot(4);
+  for (int copy = 0; copy < 12; ++copy) ++by_slot[chooser.next(0)];
+  CHECK(by_slot == Counts{4, 4, 0, 4});
+}
+
 TEST_CASE("an expert with one replica always goes there") {
   ReplicaChooser chooser(three_replicas(), 2, ReplicaChoice::even, 4);
   chooser.start(3, 0);
