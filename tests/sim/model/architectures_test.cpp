@@ -190,7 +190,8 @@ TEST_CASE("int4 experts take 4.5 bits beside bf16 attention") {
   CHECK(model.expert_format == WeightFormat::int4);
   CHECK(model.dense_format == WeightFormat::bf16);
   CHECK(bytes_per_weight(WeightFormat::int4) * 8 == 4.5);
-  CHECK(changed_message("kimi-k2.5", {{"quantization_config", {{"ignore", {"re:.*shared_experts.*"}}}}})
+  CHECK(changed_message("kimi-k2.5",
+                        {{"quantization_config", {{"ignore", {"re:.*shared_experts.*"}}}}})
             .find("must name both or neither") != std::string::npos);
   CHECK(changed_message("kimi-k2.5", {{"quantization_config", {{"format", "marlin-24"}}}})
             .find("marlin-24") != std::string::npos);
