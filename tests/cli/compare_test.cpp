@@ -60,6 +60,13 @@ TEST_CASE("compare says what it cannot compare") {
   };
   refused("--strategies eplb,contiguos", "contiguous");
   refused("--windows 0", "--windows");
+  const auto measured = [&](const std::string& lines) {
+    write_file(folder / "m.csv", "metric,value\n" + lines);
+    return "--measured " + (folder / "m.csv");
+  };
+  refused(measured("step_tme,1 ms\n"), "m.csv:2:1: metric: unknown metric \"step_tme\"");
+  refused(measured("step_time,12.3\n"), "value: \"12.3\" has no unit");
+  refused(measured(""), "holds no measured point");
   refused("--set faults='[{\"kind\":\"nic_lost\",\"rank\":3}]'", "windows");
 }
 
