@@ -84,7 +84,7 @@ TEST_CASE("rebalancing follows a trace that drifts, and its cost is told") {
                   "\"host_time\":\"10 ms\",\"layers_per_chunk\":4}]}'");
   INFO(outcome.output);
   REQUIRE(outcome.code == 0);
-  CHECK(outcome.output.find("pays back after") != std::string::npos);
+  CHECK(outcome.output.find("pays back") != std::string::npos);
   const StudyResult study =
       study_result_from_json(nlohmann::json::parse(read_text_file(folder / "r/result.json")));
   REQUIRE(study.points.size() == 2);

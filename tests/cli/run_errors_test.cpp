@@ -164,7 +164,7 @@ TEST_CASE("A plan that does not fit memory is a verdict that names rank, kind an
   const Outcome outcome =
       run_program("run " + kFirstRun + " --out " + (folder / "out") +
                   " --set workload.context=2000000 --set plan.placement=eplb --set vary=null");
-  check_fails(outcome, 0, {"KV cache", "would fit"});
+  check_fails(outcome, 0, {"KV cache", "fit: at most 1 of its 256"});
   CHECK(outcome.output.find("does not fit") != std::string::npos);
   CHECK(fs::exists(folder / "out/report.html"));
 }

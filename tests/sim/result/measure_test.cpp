@@ -62,6 +62,7 @@ struct Timed {
     for (std::size_t rank = 0; rank < starts.size(); ++rank) {
       exchange.sent.push_back(Bytes(rank == 0 ? 30 : 20));
       exchange.received.push_back(Bytes(rank == 0 ? 20 : 30));
+      exchange.kept.push_back(Bytes(0));
       timeline.intervals.push_back({Seconds(starts[rank]), Seconds(ends[rank / group_ranks])});
       timeline.ready.push_back(Seconds(ready[rank / group_ranks]));
       exchange.busiest.push_back(LinkId{0});
