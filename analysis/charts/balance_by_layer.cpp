@@ -31,11 +31,7 @@ json balance_by_layer(const StudyResult& study) {
     json data = json::array();
     for (const LayerResult& layer : points[i]->layers)
       if (layer.moe) data.push_back({layer.layer, rounded(layer.balancedness)});
-    option["series"].push_back({{"type", "line"},
-                                {"name", points[i]->label},
-                                {"color", series_colour(i)},
-                                {"symbolSize", 5},
-                                {"data", data}});
+    option["series"].push_back(line_series(points[i]->label, i, data));
   }
   return option;
 }

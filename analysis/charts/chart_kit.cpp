@@ -70,6 +70,14 @@ json chart_option(int height, const std::string& formatter) {
           {"series", json::array()}};
 }
 
+json line_series(const std::string& name, std::size_t index, const json& data) {
+  return {{"type", "line"},
+          {"name", name},
+          {"color", series_colour(index)},
+          {"symbolSize", 5},
+          {"data", data}};
+}
+
 json reference_line(const std::string& axis, double value, const std::string& name) {
   return {{"silent", true},
           {"symbol", "none"},

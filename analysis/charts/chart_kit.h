@@ -36,6 +36,9 @@ nlohmann::json chart_option(int height, const std::string& formatter);
 // A thin dashed line with its name, for a series' markLine: "yAxis" or "xAxis" at `value`.
 nlohmann::json reference_line(const std::string& axis, double value, const std::string& name);
 
+// A line with small marks in colour number `index`.
+nlohmann::json line_series(const std::string& name, std::size_t index, const nlohmann::json& data);
+
 // Adds a panel (a grid with its two axes, each given as above) below those already there and
 // returns its index: the xAxisIndex and yAxisIndex of its series. Grows the option's height.
 int add_panel(nlohmann::json& option,

@@ -24,11 +24,7 @@ nlohmann::json over_windows(const StudyResult& study,
   for (std::size_t i = 0; i < points.size(); ++i) {
     nlohmann::json data = nlohmann::json::array();
     for (const WindowResult& window : points[i]->windows) data.push_back(rounded(value_of(window)));
-    option["series"].push_back({{"type", "line"},
-                                {"name", points[i]->label},
-                                {"color", series_colour(i)},
-                                {"symbolSize", 5},
-                                {"data", data}});
+    option["series"].push_back(line_series(points[i]->label, i, data));
   }
   return option;
 }

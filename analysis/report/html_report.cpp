@@ -162,8 +162,9 @@ PageSection bake_off_section(const StudyResult& study) {
 PageSection rebalance_section(const std::vector<std::string>& lines) {
   PageSection section;
   section.title = "Rebalancing";
-  section.caption = "Means over the rebalances of each plan; a rebalance pays back when its cost is "
-                    "what the steps after it have saved.";
+  section.caption =
+      "Means over the rebalances of each plan; a rebalance pays back when its cost is "
+      "what the steps after it have saved.";
   section.html = list_html(lines);
   return section;
 }

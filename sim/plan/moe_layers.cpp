@@ -161,10 +161,9 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
           work.load.nodes_reached = pass[i]->node_tokens.total();
         }
         const bool flows = (first + i) % inputs.flows_every == 0;
-        work.dispatch =
-            exchanges_of(paths, exchanges.dispatch, flows, pass[i], [&](ExchangeTraffic& traffic) {
-              add_migration(inputs, first + i, traffic);
-            });
+        work.dispatch = exchanges_of(
+            paths, exchanges.dispatch, flows, pass[i],
+            [&](ExchangeTraffic& traffic) { add_migration(inputs, first + i, traffic); });
         work.combine =
             exchanges_of(paths, exchanges.combine, flows, pass[i], [](ExchangeTraffic&) {});
         cost_experts(inputs, *pass[i], work);

@@ -116,7 +116,7 @@ struct StepInputs {
   bool keep_shares = false;            // for fidelity `links`
   // With keep_flows: of the trace's MoE layers every n-th keeps them, from the first.
   std::size_t flows_every = 1;
-  bool count_reach = false;  // MoeLayerLoad::ranks_reached and nodes_reached
+  bool count_reach = false;              // MoeLayerLoad::ranks_reached and nodes_reached
   const Migration* migration = nullptr;  // shares the links with dispatch; null = nothing moves
 };
 

@@ -100,8 +100,8 @@ struct FidelityResult {  // what a fidelity was used for, and what it costs
   std::string words;  // a sentence
 };
 
-struct RebalanceResult {  // of one, before a window
-  int window = 0, steps = 0;  // steps over which its chunks move
+struct RebalanceResult {                 // of one, before a window
+  int window = 0, steps = 0;             // steps over which its chunks move
   double replicas = 0, moved_bytes = 0;  // in all layers of the model
   double migration = 0;                  // s that these steps take longer
   double host = 0;                       // s of the host, as the policy says
