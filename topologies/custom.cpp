@@ -32,7 +32,7 @@ using Cost = std::uint32_t;
 constexpr Cost kUnreached = std::numeric_limits<Cost>::max();
 
 Cost cost_of(const Link& link) {
-  return static_cast<Cost>(std::clamp(1e15 / link.bandwidth.value, 1.0, 1e8) + 0.5);
+  return static_cast<Cost>(std::lround(std::clamp(1e15 / link.bandwidth.value, 1.0, 1e8)));
 }
 
 struct Hop {

@@ -10,11 +10,12 @@ namespace {
 
 std::string table(const std::vector<std::string>& heads, const std::vector<Cells>& rows) {
   std::vector<TextColumn> columns;
+  columns.reserve(heads.size());
   for (const std::string& head : heads) columns.push_back({head, 34, !columns.empty()});
   return text_table(columns, rows);
 }
 
-std::string summary(const char* title, std::vector<ErrorSummary> summaries) {
+std::string summary(const char* title, const std::vector<ErrorSummary>& summaries) {
   std::vector<std::string> heads = summary_heads();
   heads.front() = title;
   return table(heads, summary_rows(summaries)) + "\n";
@@ -34,8 +35,7 @@ std::string validation_text(const Validation& validation, bool each) {
   std::string text = fmt::format("{}: {} records simulated, {} not\n\n", validation.records_file,
                                  validation.records.size(), validation.unmapped.size());
   if (each && !validation.records.empty()) {
-    std::vector<std::string> heads = record_heads();
-    text += table(heads, record_rows(validation)) + "\n";
+    text += table(record_heads(), record_rows(validation)) + "\n";
   }
   text += unmapped(validation, each);
   if (validation.records.empty()) return text;

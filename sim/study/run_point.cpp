@@ -87,6 +87,32 @@ void take_memory(const MemoryLedger& ledger, PointResult& result) {
                              memory.headroom + spread, Basis::calibrated}});
 }
 
+TraceSplit split_rows(const WorkloadSpec& workload, const RoutingTrace& trace) {
+  if (workload.windows > 0 && !workload.planned_on_mix)
+    return split_trace_in_time(trace, workload.planning_share);
+  return split_trace(trace, workload.planning_share);
+}
+
+// All steps, as the scenario has them: rebalanced, healthy or met by faults. The ledger that ended
+// them, where one did.
+std::optional<MemoryLedger> replay_all(const Scenario& scenario,
+                                       const PoolState& state,
+                                       const std::vector<std::uint32_t>& rows,
+                                       Measurement& measurement,
+                                       PointResult& result) {
+  const Fidelity fidelity =
+      step_fidelity(state.inputs(), state.batches.front(), scenario.fidelity, result);
+  if (!scenario.faults.empty())
+    return replay_faulted_steps(state, scenario, fidelity, measurement, result);
+  if (scenario.rebalance)
+    replay_rebalanced_steps(
+        {scenario, state, cut_windows(rows, scenario.workload.windows), fidelity}, measurement,
+        result);
+  else
+    replay_steps(state.inputs(), state.batches, fidelity, measurement, result);
+  return std::nullopt;
+}
+
 }  // namespace
 
 PointResult run_point(const StudyPoint& point,
@@ -98,9 +124,7 @@ PointResult run_point(const StudyPoint& point,
   const RoutingTrace trace = open_trace(trace_path, TraceCheck::header);
   match_trace(scenario, model, trace);
   const WorkloadSpec& workload = scenario.workload;
-  const TraceSplit split = workload.windows > 0 && !workload.planned_on_mix
-                               ? split_trace_in_time(trace, workload.planning_share)
-                               : split_trace(trace, workload.planning_share);
+  const TraceSplit split = split_rows(workload, trace);
   const std::vector<Batch> batches = judged_batches(scenario, trace, split.replay);
   Pool pool{build_cluster(scenario.cluster), scenario.plan};
   const auto begin = std::chrono::steady_clock::now();
@@ -124,17 +148,7 @@ PointResult run_point(const StudyPoint& point,
       measurement.judge_windows(workload.steps);
       take_placement(model, state.pool.plan, result);
     }
-    const Fidelity fidelity =
-        step_fidelity(state.inputs(), state.batches.front(), scenario.fidelity, result);
-    std::optional<MemoryLedger> unfit;
-    if (scenario.rebalance)
-      replay_rebalanced_steps(
-          {scenario, state, cut_windows(split.replay, workload.windows), fidelity}, measurement,
-          result);
-    else if (scenario.faults.empty())
-      replay_steps(state.inputs(), state.batches, fidelity, measurement, result);
-    else
-      unfit = replay_faulted_steps(state, scenario, fidelity, measurement, result);
+    const auto unfit = replay_all(scenario, state, split.replay, measurement, result);
     if (unfit) ledger = *unfit;
     result.ran = !unfit;
     if (result.ran) measurement.fill(result);
