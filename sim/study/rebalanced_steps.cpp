@@ -19,13 +19,17 @@ class RebalancedSteps {
 
   void run(Measurement& measurement, PointResult& result) {
     for (std::size_t window = 0; window < work_.windows.size(); ++window) {
-      if (due(window)) rebalance(window, result);
+      const bool rebalanced = due(window);
+      if (rebalanced) rebalance(window, result);
+      double seconds = 0;
       for (std::size_t step = 0; step < steps(); ++step) {
         const bool first = window == 0 && step == 0;
         const ReplayedStep one = replay_step(inputs(plan_, nullptr), batch(window, step),
                                              work_.fidelity, first ? &result : nullptr);
         measurement.add(one.graph, one.timeline);
+        seconds += one.timeline.makespan.count();
       }
+      if (rebalanced) result.rebalances.back().after = seconds / static_cast<double>(steps());
     }
   }
 
@@ -72,7 +76,7 @@ class RebalancedSteps {
     return policy_.threshold == 0 || imbalance_before(window) >= policy_.threshold;
   }
 
-  void rebalance(std::size_t window, PointResult& result);
+  void rebalance(std::size_t window, PointResult& result);  // all but the steps after it
   double migrate(std::size_t window,
                  const std::vector<Placement>& fresh,
                  RebalanceResult& rebalanced) const;
@@ -125,7 +129,6 @@ void RebalancedSteps::rebalance(std::size_t window, PointResult& result) {
   rebalanced.migration = migrate(window, fresh, rebalanced);
   rebalanced.before = window_time(plan_, window);
   plan_.placement = fresh;
-  rebalanced.after = window_time(plan_, window);
   result.rebalances.push_back(rebalanced);
 }
 
