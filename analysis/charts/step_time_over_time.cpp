@@ -24,8 +24,8 @@ const Registered<ChartPart> registered{
     "step_time_over_time",
     "step time in each window of the trace, by plan",
     {"Step time over the trace",
-     "Does a placement still hold later on? Mean step of each window; placements saw only rows "
-     "before the first. The axis does not begin at zero.",
+     "Does a placement still hold later on? Mean step of each window; placements saw none of their "
+     "rows. The axis does not begin at zero.",
      5, step_time_over_time}};
 
 }  // namespace

@@ -145,7 +145,7 @@ PageSection bake_off_section(const StudyResult& study) {
   PageSection section;
   section.title = "The plans over time";
   section.caption = fmt::format(
-      "Placements saw the rows before the first of {} windows; means over the windows unless the "
+      "Placements saw no row of the {} windows; means over the windows unless the "
       "head says otherwise. Moved: bytes of experts that a rank does not hold yet, from {}.",
       study.points[duels(study)[0].better].windows.size(), study.points.front().label);
   const BakeOffTable table = bake_off_table(study, {});
