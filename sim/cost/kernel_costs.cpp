@@ -98,12 +98,9 @@ KernelCost KernelCosts::router(std::int64_t tokens) const {
 
 KernelCost KernelCosts::expert_ffn(std::span<const std::uint32_t> copies_by_local_expert,
                                    ExpertLayout layout) const {
-  const ExpertShape shape{model_.expert_hidden(),
-                          model_.expert_width,
-                          model_.gated,
-                          precision_.experts,
-                          timer_.compute_precision(precision_.experts),
-                          layout};
+  const ExpertShape shape{
+      model_.expert_hidden(), share(model_.expert_width, parallelism_.expert_tensor), model_.gated,
+      precision_.experts,     timer_.compute_precision(precision_.experts),           layout};
   KernelCost cost = sum(expert_work(copies_by_local_expert, shape));
   if (!model_.gated || cost.time == Seconds(0)) return cost;
   const NamedPoint named = expert_point(copies_by_local_expert, shape);
@@ -132,7 +129,8 @@ KernelCost KernelCosts::shared_expert(std::int64_t tokens) const {
   const auto gemm = [&](std::int64_t inner, std::int64_t outer) {
     add_product(tokens, {inner, outer, precision_.dense, precision}, works);
   };
-  const std::int64_t width = model_.shared_width, inward = model_.matrices() - 1;
+  const std::int64_t width = share(model_.shared_width, parallelism_.feed_forward_tensor),
+                     inward = model_.matrices() - 1;
   if (width != 0) {
     gemm(model_.hidden, inward * width);
     works.push_back(elementwise_work(tokens, (inward + 1) * width));
@@ -147,7 +145,8 @@ KernelCost KernelCosts::shared_expert(std::int64_t tokens) const {
 
 KernelCost KernelCosts::dense_ffn(std::size_t layer, std::int64_t tokens) const {
   const LayerShape& shape = model_.layers.at(layer);
-  const std::int64_t width = shape.dense_width, inward = model_.matrices() - 1;
+  const std::int64_t width = share(shape.dense_width, parallelism_.feed_forward_tensor),
+                     inward = model_.matrices() - 1;
   if (tokens == 0 || width == 0) return sum({});
   const std::string precision = timer_.compute_precision(precision_.dense);
   std::vector<KernelWork> works;

@@ -7,6 +7,7 @@
 
 #include "sim/core/error.h"
 #include "sim/core/random.h"
+#include "sim/plan/step_conditions.h"
 #include "sim/trace/request_rows.h"
 
 namespace moesim {
@@ -96,19 +97,25 @@ std::vector<Batch> decode_batches(const WorkloadSpec& workload,
   std::vector<int> contexts(requests);
   for (int& context : contexts) context = draw_context(workload, random);
 
+  const int drafts = workload.drafting.tokens;
   std::vector<Batch> batches;
   for (int step = 0; step < workload.steps; ++step) {
     Batch batch = sized_batch(tokens, true);
+    batch.drafts = drafts;
+    batch.kept = workload.drafting.output() / (1 + drafts);
     std::size_t request = 0;
     for (std::size_t g = 0; g < tokens.size(); ++g) {
       for (std::size_t i = 0; i < tokens[g]; ++i, ++request) {
         const RowRing::Place& start = starts[request];
         // Past its last row a request begins again: its routing goes on as that of a like one.
-        const std::size_t offset =
-            (start.at - start.begin + static_cast<std::size_t>(step)) % (start.end - start.begin);
-        batch.rows[g].push_back(ring.row(start.begin + offset));
-        batch.by_rank[g].push_back(
-            {static_cast<std::int32_t>(request), Phase::decode, 1, contexts[request] + step});
+        for (int ahead = 0; ahead <= drafts; ++ahead) {
+          const std::size_t offset =
+              (start.at - start.begin + static_cast<std::size_t>(step + ahead)) %
+              (start.end - start.begin);
+          batch.rows[g].push_back(ring.row(start.begin + offset));
+        }
+        batch.by_rank[g].push_back({static_cast<std::int32_t>(request), Phase::decode, 1 + drafts,
+                                    contexts[request] + step});
       }
     }
     batches.push_back(std::move(batch));
@@ -175,6 +182,12 @@ void check_share(double planning_share) {
 
 }  // namespace
 
+double Drafting::output() const {
+  double sum = 1;
+  for (int draft = 1; draft <= tokens; ++draft) sum += std::pow(acceptance, draft);
+  return sum;
+}
+
 std::size_t Batch::tokens() const {
   std::size_t count = 0;
   for (const auto& of_rank : rows) count += of_rank.size();
@@ -239,8 +252,12 @@ std::vector<Batch> make_batches(const WorkloadSpec& workload,
   const RowRing ring(rows_by_request(trace.request, replay_rows),
                      Random::named(seed, "batch requests"));
   const auto tokens = draw_tokens(workload, dp_ranks, Random::named(seed, "batch tokens"));
-  return workload.phase == Phase::decode ? decode_batches(workload, ring, tokens, seed)
-                                         : prefill_batches(workload, ring, tokens, seed);
+  std::vector<Batch> batches = workload.phase == Phase::decode
+                                   ? decode_batches(workload, ring, tokens, seed)
+                                   : prefill_batches(workload, ring, tokens, seed);
+  if (workload.phase == Phase::decode) pad_batches(workload.padding, replay_rows.front(), batches);
+  draw_conditions(workload, seed, batches);
+  return batches;
 }
 
 }  // namespace moesim

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "sim/core/units.h"
 #include "sim/trace/routing_trace.h"
 
 namespace moesim {
@@ -16,12 +17,41 @@ struct BatchEntry {
   int context = 0;     // tokens already in the KV cache
 };
 
+// How much longer or shorter kernels take than their cost says: coefficients of variation, of a
+// rank's own factor, which all steps share, and of each kernel's on each rank.
+struct KernelNoise {
+  double rank = 0, kernel = 0;
+  std::uint64_t seed = 1;
+  int step = 0;
+};
+
 // One entry list per data-parallel rank (attention DP group), and the trace rows its new tokens
 // replay, in entry order: rows[g].size() == sum of new_tokens of by_rank[g].
 struct Batch {
   std::vector<std::vector<BatchEntry>> by_rank;
   std::vector<std::vector<std::uint32_t>> rows;
-  std::size_t tokens() const;
+  std::size_t padding = 0;         // tokens that only fill it up: nobody asked for them
+  std::vector<Seconds> host = {};  // by DP rank: before the step's first kernel; empty = none
+  KernelNoise noise = {};
+  int drafts = 0;   // passes of the multi-token prediction module, one token a request each
+  double kept = 1;  // of its new tokens: those that are output (drafts may be refused)
+  std::size_t tokens() const;  // padding counted
+};
+
+// Multi-token prediction: in a decode step every request's last token and `tokens` drafted ones are
+// checked at once; the n-th draft is kept with probability acceptance^n.
+struct Drafting {
+  int tokens = 0;
+  double acceptance = 1;
+  double output() const;  // tokens a request and step: 1 + the sum of acceptance^n
+};
+
+// What decode batches are filled up to with tokens of no context that all route alike: a DP rank's
+// to the next of `batch_sizes` (those that graphs were captured for; larger ones stay), then all to
+// the largest DP rank's.
+struct BatchPadding {
+  std::vector<int> batch_sizes;  // ascending; empty = any size
+  bool to_largest = false;
 };
 
 // The scenario's workload, checked.
@@ -34,6 +64,11 @@ struct WorkloadSpec {
   int steps = 1;
   double planning_share = 0.5;  // leading share of every request's rows that only placement may
                                 // see; 0 = all rows serve both
+  BatchPadding padding = {};
+  Drafting drafting = {};
+  Seconds host_time{};     // of the host a step (scheduler, sampling), while its GPU does nothing
+  double host_spread = 0;  // coefficient of variation of that over DP ranks and steps
+  KernelNoise noise = {};
   int windows = 0;  // > 0: planning_share is the trace's own first rows, in its order, and the rest
                     // is judged in so many parts, `steps` steps each
   bool planned_on_mix = false;  // with windows: planning_share is of every request all the same

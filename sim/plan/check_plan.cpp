@@ -39,6 +39,21 @@ void check_tensor(const Parallelism& parallelism) {
                      parallelism.ranks, nearest_sizes(divisors(parallelism.ranks, 0), tensor)));
 }
 
+// Steps are timed with experts on ranks, or each of them split over the tensor-parallel group.
+void check_expert_tensor(const Parallelism& parallelism, std::int64_t width) {
+  const int split = parallelism.expert_tensor;
+  if (split == 1) return;
+  if (split > width)
+    refuse("plan.expert_tensor_parallel",
+           fmt::format("{} exceeds the width of an expert, {}", split, width));
+  if (parallelism.expert != 1 || split != parallelism.tensor)
+    refuse("plan.expert_tensor_parallel",
+           fmt::format("{} with tensor_parallel {} and expert_parallel {}: experts are split over "
+                       "the tensor-parallel group, which needs tensor_parallel {} and "
+                       "expert_parallel 1",
+                       split, parallelism.tensor, parallelism.expert, split));
+}
+
 void check_redundant(const ShardingPlan& plan, std::int64_t experts) {
   const std::int64_t most = experts * (plan.parallelism.expert - 1);
   if (plan.redundant_experts <= most) return;
@@ -85,6 +100,7 @@ void check_plan(const ShardingPlan& plan, const MoeModel& model) {
     refuse("plan.redundant_experts",
            fmt::format("{} is below 0, the least allowed", plan.redundant_experts));
   check_expert(plan, model.experts);
+  check_expert_tensor(plan.parallelism, model.expert_width);
   check_redundant(plan, model.experts);
 }
 

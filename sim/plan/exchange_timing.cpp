@@ -54,6 +54,7 @@ ExchangeTiming read_timing(const JsonNode& node, const std::string& accelerator)
     timing.sm_row_overhead = node.at("sm_row_overhead").as_bytes();
   }
   if (const auto rate = node.find("copy_rate")) timing.copy_rate = rate->as_bytes_per_second();
+  if (const auto times = node.find("slowdown")) timing.slowdown = times->as_ratio(1, 100);
   if (const auto time = node.find("api_overhead")) timing.api_overhead = time->as_seconds();
   timing.basis = parse_basis(node.at("basis").as_string());
   if (!lists(node.at("accelerators"), accelerator))

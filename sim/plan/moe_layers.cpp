@@ -29,6 +29,11 @@ struct Direction {
   ExchangeInputs inputs;
 };
 
+double sm_share(const Accelerator& gpu, int held) {
+  constexpr double kMost = 0.95;  // kernels always get on
+  return gpu.sms > 0 ? std::min(static_cast<double>(held) / gpu.sms, kMost) : 0;
+}
+
 struct MoeExchanges {
   Direction dispatch, combine;
 };
@@ -48,6 +53,7 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
         weakest_timing({name, direction, within_node}, inputs.cluster, plan.parallelism.ranks);
     chosen.inputs.experts = chosen.shape.physical_experts;
     chosen.inputs.sm_speed = sm_speed(chosen.shape.sms, chosen.part->default_sms);
+    chosen.inputs.sm_share = sm_share(inputs.cluster.accelerator, chosen.shape.sms);
     chosen.inputs.memory_bandwidth = inputs.cluster.accelerator.memory_bandwidth;
     chosen.inputs.peers = chosen.shape.ranks - 1;
     chosen.inputs.keep_flows = inputs.keep_flows;
@@ -96,11 +102,22 @@ void cost_experts(const StepInputs& inputs, const RoutedCopies& copies, MoeLayer
         copies.per_physical_expert[slot];
     work.load.by_rank[slot / local] += copies.per_physical_expert[slot];
   }
+  // Ranks that split every expert compute the copies of all of them.
+  const auto split = static_cast<std::size_t>(inputs.plan.parallelism.expert_tensor);
+  std::vector<std::uint32_t> shared(split > 1 ? local : 0);
   for (std::size_t rank = 0; rank < ranks; ++rank) {
     const KernelCosts& costs = inputs.costs.of_kind(inputs.costs.kind_of(id_of<Rank>(rank)));
-    const KernelCost cost =
-        costs.expert_ffn(std::span(copies.per_physical_expert).subspan(rank * local, local),
-                         costs.layout_after(inputs.plan.dispatch));
+    std::span<const std::uint32_t> counts =
+        std::span(copies.per_physical_expert).subspan(rank * local, local);
+    if (split > 1) {
+      if (rank % split == 0) {
+        std::fill(shared.begin(), shared.end(), 0);
+        for (std::size_t i = 0; i < split * local; ++i)
+          shared[i % local] += copies.per_physical_expert[rank * local + i];
+      }
+      counts = shared;
+    }
+    const KernelCost cost = costs.expert_ffn(counts, costs.layout_after(inputs.plan.dispatch));
     work.expert_ffn.push_back(inputs.costs.slow_of(id_of<Rank>(rank)) * cost.time);
     work.basis = weaker(work.basis, cost.basis);
   }
@@ -155,6 +172,7 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
       for (std::size_t i = 0; i < pass.size(); ++i) {
         MoeLayerWork& work = works[first + i];
         work.load.trace_layer = static_cast<int>(first + i);
+        work.load.tokens = static_cast<std::int64_t>(batch.tokens());
         work.routed_choices = routed[i];
         if (inputs.count_reach) {
           work.load.ranks_reached = pass[i]->rank_tokens.total();

@@ -28,8 +28,10 @@ enum class TaskKind {
   expert_ffn,
   combine,
   dense_ffn,
-  head
+  head,
+  host  // what the host does before the step's first kernel
 };
+inline constexpr std::size_t kTaskKinds = static_cast<std::size_t>(TaskKind::host) + 1;
 std::string to_text(TaskKind kind);
 bool is_exchange(TaskKind kind);  // dispatch, combine, tensor_reduce, tensor_gather
 
@@ -60,6 +62,9 @@ struct Exchange {
   // to prepare and copy its own tokens first.
   std::vector<Seconds> message_time, copy_time;
   Seconds fixed{};  // t0 of the algorithm
+  // Of a GPU's SMs, what it holds on a rank from its start to its end, and how many times as long
+  // it takes there while the rank's kernels run beside it.
+  double sm_share = 0, slowdown = 1;
   // Reached share of line rate, on links of tier nvlink and on all others.
   double nvlink_efficiency = 1, nic_efficiency = 1;
   Basis basis = Basis::datasheet;
@@ -73,14 +78,18 @@ struct Exchange {
   std::vector<std::uint64_t> senders;
 };
 
-// A compute task has by_rank (seconds on each rank), an exchange task an index into
-// StepGraph::exchanges.
+// A compute task (a kernel) has by_rank, an exchange task an index into StepGraph::exchanges. A
+// rank runs kernels and exchanges on two streams, each in the order of the tasks; a task also waits
+// for those in `after`. An exchange stands right behind the last kernel it waits for.
 struct Task {
   TaskKind kind{};
   int layer = -1;                // transformer layer; -1 outside the layers
-  std::vector<Seconds> by_rank;  // compute only
+  std::vector<Seconds> by_rank;  // compute only; with a GPU's SMs to itself
+  std::vector<Seconds> noise;    // by rank: the part of by_rank that is noise; empty = none
   int exchange = -1;             // exchange only
   Basis basis = Basis::datasheet;
+  int micro_batch = 0;
+  std::vector<std::uint32_t> after;  // tasks before it; empty = the one just before
 };
 
 struct MoeLayerLoad {  // of one MoE layer, for the report
@@ -89,19 +98,23 @@ struct MoeLayerLoad {  // of one MoE layer, for the report
   std::vector<std::uint32_t> by_rank;    // token copies computed by each rank
   // Distinct ranks and nodes that a token goes to, summed over tokens; 0 unless asked for.
   std::uint64_t ranks_reached = 0, nodes_reached = 0;
+  std::size_t moe_layer = 0;  // among the model's MoE layers
+  int micro_batch = 0;
+  std::int64_t tokens = 0;  // new ones that the layer routes
 };
 
 struct StepGraph {
   int ranks = 0;
-  std::vector<Task> tasks;  // every rank runs them in this order
+  std::vector<Task> tasks;  // a task waits for earlier ones only
   std::vector<Exchange> exchanges;
-  std::vector<MoeLayerLoad> loads;
-  std::int64_t tokens = 0;  // new tokens of the step
+  std::vector<MoeLayerLoad> loads;  // by micro-batch, then MoE layer
+  std::int64_t tokens = 0;          // new tokens of the step
   std::int64_t routed_copies =
       0;  // token copies that the trace rows imply, counted apart from the exchanges
 
   // Ranks of a group of an exchange task: rank r is in group r / group_ranks.
   int group_ranks(std::size_t task) const;
+  bool overlaps() const;  // whether kernels and exchanges of a rank may run at the same time
 };
 
 struct StepInputs {

@@ -16,9 +16,10 @@ TensorExchanges::TensorExchanges(const StepInputs& inputs,
   if (!needed_) return;
   const CollectiveShape shape{inputs.plan.parallelism.tensor, inputs.cluster.fabric.ranks_per_node,
                               tokens_, row_bytes(inputs.model.hidden, PayloadFormat::bf16)};
-  const std::string reduction = inputs.plan.tensor_reduction == TensorReduction::allreduce
-                                    ? nccl_allreduce(inputs.cluster, paths, shape)
-                                    : "reduce_scatter";
+  const bool whole_rows = inputs.plan.tensor_reduction == TensorReduction::allreduce ||
+                          inputs.plan.parallelism.expert_tensor > 1;
+  const std::string reduction =
+      whole_rows ? nccl_allreduce(inputs.cluster, paths, shape) : "reduce_scatter";
   const auto exchange = [&](const std::string& name) {
     return make_collective(inputs.cluster, paths, name, shape,
                            {inputs.keep_flows, inputs.keep_shares});

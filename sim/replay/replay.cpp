@@ -1,4 +1,4 @@
-// Actors run the step's tasks in order on SimGrid; how the bytes of an exchange come to a rank is
+// Actors take the step's tasks in order on SimGrid; how the bytes of an exchange come to a rank is
 // the fidelity's (arrivals.h). Formulas: docs/models.md, "All-to-all".
 #include "sim/replay/replay.h"
 
@@ -11,6 +11,7 @@
 
 #include "sim/replay/arrivals.h"
 #include "sim/replay/step_graph_shape.h"
+#include "sim/replay/streams.h"
 
 namespace moesim {
 namespace {
@@ -41,15 +42,13 @@ class Replay {
   void run_ranks(std::size_t first);
   void run_exchange(std::size_t task, std::size_t first, std::span<double> time);
   double meet(const Turn& turn, std::size_t first, std::span<const double> time);
-  double end_exchange(std::size_t task, std::size_t rank, double start, double ready);
-  Interval& interval(std::size_t task, std::size_t rank) {
-    return run_.timeline.intervals[task * run_.ranks() + rank];
-  }
+  void end_exchange(std::size_t task, std::size_t rank, double start, double ready);
 
   const Cluster& cluster_;
   const ReplayOptions& options_;
   std::optional<FabricPaths> own_paths_;
   StepRun run_;
+  Streams streams_;
   std::unique_ptr<Arrivals> arrivals_;
   std::size_t of_actor_;                                   // ranks
   std::vector<std::vector<s4u::BarrierPtr>> all_started_;  // [grouping][group]
@@ -60,6 +59,7 @@ Replay::Replay(const StepGraph& graph, const Cluster& cluster, const ReplayOptio
     : cluster_(cluster),
       options_(options),
       run_(graph, cluster),
+      streams_(graph, run_.timeline),
       arrivals_(make_arrivals()),
       of_actor_(ranks_of_actor()) {}
 
@@ -127,8 +127,8 @@ std::size_t Replay::ranks_of_actor() const {
   return ranks;
 }
 
-// The engine is asked to wait only where ranks meet: the tasks between two exchanges are one
-// sleep, their times within it a sum.
+// The engine is asked to wait only where ranks meet: what lies between two exchanges is followed by
+// the streams, without it.
 void Replay::run_ranks(std::size_t first) {
   std::vector<double> time(of_actor_);
   for (std::size_t task = 0; task < run_.graph.tasks.size(); ++task) {
@@ -136,24 +136,23 @@ void Replay::run_ranks(std::size_t first) {
       run_exchange(task, first, time);
       continue;
     }
-    for (std::size_t i = 0; i < time.size(); ++i) {
-      const double end = time[i] + run_.graph.tasks[task].by_rank[first + i].count();
-      interval(task, first + i) = {Seconds(time[i]), Seconds(end)};
-      time[i] = end;
-    }
+    for (std::size_t i = 0; i < time.size(); ++i) streams_.finish_kernel(task, first + i);
   }
-  s4u::this_actor::sleep_until(run_.origin + *std::max_element(time.begin(), time.end()));
+  double end = 0;
+  for (std::size_t i = 0; i < time.size(); ++i) end = std::max(end, streams_.last_end(first + i));
+  s4u::this_actor::sleep_until(run_.origin + end);
   all_ended_->wait();  // an actor that ends takes with it what it still sends
 }
 
-// Times of the ranks of one actor: of their starts, then of their ends.
+// `time` is room for the starts of one actor's ranks.
 void Replay::run_exchange(std::size_t task, std::size_t first, std::span<double> time) {
   const Turn& turn = run_.turns[task];
   const std::size_t together = std::min(turn.group_ranks, time.size());
+  for (std::size_t i = 0; i < time.size(); ++i) time[i] = streams_.exchange_start(task, first + i);
   for (std::size_t i = 0; i < time.size(); i += together) {
     const double ready = meet(turn, first + i, time.subspan(i, together));
     for (std::size_t member = i; member < i + together; ++member)
-      time[member] = end_exchange(task, first + member, time[member], ready);
+      end_exchange(task, first + member, time[member], ready);
   }
 }
 
@@ -167,17 +166,16 @@ double Replay::meet(const Turn& turn, std::size_t first, std::span<const double>
   return run_.now();
 }
 
-double Replay::end_exchange(std::size_t task, std::size_t rank, double start, double ready) {
+void Replay::end_exchange(std::size_t task, std::size_t rank, double start, double ready) {
   const Turn& turn = run_.turns[task];
   const Exchange& exchange = run_.exchange(turn);
   run_.timeline.ready[task * run_.ranks() + rank] = Seconds(ready);
   const double arrived = arrivals_->await(turn, rank, ready);
   const double issued =
       (arrivals_->from_own_start() ? start : ready) + exchange.message_time[rank].count();
-  const double end = std::max(arrived, issued) + exchange.fixed.count() +
-                     exchange.latency[rank].count() + exchange.copy_time[rank].count();
-  interval(task, rank) = {Seconds(start), Seconds(end)};
-  return end;
+  const double alone = std::max(arrived, issued) + exchange.fixed.count() +
+                       exchange.latency[rank].count() + exchange.copy_time[rank].count();
+  streams_.end_exchange(task, rank, start, ready, alone);
 }
 
 const std::vector<std::string>& fidelity_names() {

@@ -75,8 +75,9 @@ Seconds busy_time(const Exchange& exchange, const Fabric& fabric, LinkId link);
 //   and a switch passes on all it gets; with flows kept, link bytes = flows on their routes
 // - token copies of the layers' loads = what the routing implies, and on each rank what dispatch
 //   brought or kept and combine sends or keeps
-// - tasks of a rank follow one another, last as long as their cost says, and an exchange ends on no
-//   rank before all of its group have started it
+// - tasks of a rank's stream follow one another and wait for what they have to, last as long as
+//   their cost and what runs beside them say, and an exchange ends on no rank before all of its
+//   group have started it
 // - no link, port or bisection carries bytes faster than its bandwidth
 struct CheckReport {
   std::vector<std::string> passed;  // one sentence each, with counts

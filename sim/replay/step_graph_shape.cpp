@@ -40,6 +40,9 @@ void check_exchange(const Exchange& exchange,
          "fixed time must be finite, not negative");
   for (const double efficiency : {exchange.nvlink_efficiency, exchange.nic_efficiency})
     expect(efficiency > 0 && efficiency <= 1, where, "efficiency must be in (0, 1]");
+  expect(exchange.sm_share >= 0 && exchange.sm_share < 1, where, "share of SMs must be in [0, 1)");
+  expect(exchange.slowdown >= 1 && std::isfinite(exchange.slowdown), where,
+         "slowdown must be finite and 1 or more");
   expect(exchange.group_ranks >= 0 && (exchange.group_ranks == 0 ||
                                        ranks % static_cast<std::size_t>(exchange.group_ranks) == 0),
          where, "ranks of a group must divide the step's");
@@ -54,6 +57,21 @@ void check_exchange(const Exchange& exchange,
   }
 }
 
+// What replay and measurement rely on: tasks wait for earlier ones, and between an exchange and the
+// last task that it waits for stands no kernel, so that none can be held up by a later exchange.
+void check_order_of_tasks(const StepGraph& graph, std::size_t task, const std::string& where) {
+  const Task& one = graph.tasks[task];
+  std::uint32_t last = 0;
+  for (const std::uint32_t before : one.after) {
+    expect(before < task, where, "can only wait for tasks before it");
+    last = std::max(last, before);
+  }
+  if (one.exchange < 0 || one.after.empty()) return;
+  for (std::size_t between = last + 1; between < task; ++between)
+    expect(graph.tasks[between].exchange >= 0, where,
+           "an exchange must stand right behind the last kernel it waits for");
+}
+
 }  // namespace
 
 void check_step_graph(const StepGraph& graph, const Cluster& cluster, Fidelity fidelity) {
@@ -64,6 +82,7 @@ void check_step_graph(const StepGraph& graph, const Cluster& cluster, Fidelity f
   for (std::size_t task = 0; task < graph.tasks.size(); ++task) {
     const Task& one = graph.tasks[task];
     const std::string where = fmt::format("task {} ({})", task, to_text(one.kind));
+    check_order_of_tasks(graph, task, where);
     if (one.exchange < 0) {
       expect(all_durations(one.by_rank, ranks), where,
              "needs a time for each rank, finite and not negative");

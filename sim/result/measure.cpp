@@ -8,25 +8,7 @@
 namespace moesim {
 namespace {
 
-constexpr std::size_t kKinds = static_cast<std::size_t>(TaskKind::head) + 1;
-
 std::size_t kind_index(TaskKind kind) { return static_cast<std::size_t>(kind); }
-
-// The one of ranks first .. last - 1 that entered the exchange last; the lowest on ties.
-int last_to_start(const Timeline& timeline, std::size_t task, int first, int last) {
-  int late = first;
-  for (int rank = first + 1; rank < last; ++rank) {
-    if (timeline.at(task, rank).start > timeline.at(task, late).start) late = rank;
-  }
-  return late;
-}
-
-// Time of a task itself, without waiting for others.
-double own_seconds(const StepGraph& graph, const Timeline& timeline, std::size_t task, int rank) {
-  const Interval& interval = timeline.at(task, rank);
-  const bool exchange = is_exchange(graph.tasks[task].kind);
-  return (interval.end - (exchange ? timeline.ready_at(task, rank) : interval.start)).count();
-}
 
 double& layer_part(LayerResult& layer, TaskKind kind) {
   switch (kind) {
@@ -49,11 +31,11 @@ Measurement::Measurement(const Cluster& cluster, const MoeModel& model, const Sh
     : cluster_(cluster),
       model_(model),
       plan_(plan),
-      seconds_by_kind_(kKinds, 0.0),
-      basis_by_kind_(kKinds, Basis::exact),
+      seconds_by_kind_(kTaskKinds, 0.0),
+      basis_by_kind_(kTaskKinds, Basis::exact),
       layers_(model.layers.size()),
       ranks_(static_cast<std::size_t>(cluster.ranks())),
-      delays_(ranks_.size(), Delay{std::vector<double>(kKinds, 0.0)}),
+      waits_(ranks_.size()),
       link_bytes_(cluster.fabric.links.size(), 0.0),
       link_busy_(cluster.fabric.links.size(), 0.0),
       link_figures_(cluster, plan) {
@@ -66,17 +48,19 @@ Measurement::Measurement(const Cluster& cluster, const MoeModel& model, const Sh
 void Measurement::add(const StepGraph& graph, const Timeline& timeline, const Cluster* now) {
   ++steps_;
   step_seconds_ += timeline.makespan.count();
+  seconds_of_step_.push_back(timeline.makespan.count());
   tokens_ += graph.tokens;
   for (const Task& task : graph.tasks) {
     Basis& basis = basis_by_kind_[kind_index(task.kind)];
     basis = weaker(basis, task.basis);
   }
   const std::vector<double> before = seconds_by_kind_;
-  walk_critical_path(graph, timeline);
+  const StepWalk walk(graph, timeline);
+  walk_critical_path(graph, walk);
   if (steps_of_window_ > 0) add_window(graph, (now != nullptr ? *now : cluster_).fabric, before);
-  add_ranks(graph, timeline);
+  add_ranks(graph, timeline, walk);
   add_links(graph, (now != nullptr ? *now : cluster_).fabric);
-  add_delays(graph, timeline);
+  waits_.add(graph, timeline, walk);
   add_loads(graph);
   add_held_rows(graph);
   link_figures_.add(graph, timeline, now != nullptr ? *now : cluster_);
@@ -87,7 +71,7 @@ void Measurement::add_window(const StepGraph& graph,
                              const Fabric& fabric,
                              const std::vector<double>& before) {
   WindowResult parts;
-  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+  for (std::size_t kind = 0; kind < kTaskKinds; ++kind) {
     LayerResult step;  // the parts that layers are told apart by, too
     layer_part(step, static_cast<TaskKind>(kind)) = seconds_by_kind_[kind] - before[kind];
     parts.dispatch += step.dispatch;
@@ -99,44 +83,43 @@ void Measurement::add_window(const StepGraph& graph,
   window_figures_.add(graph, fabric, parts, (steps_ - 1) / steps_of_window_);
 }
 
-void Measurement::walk_critical_path(const StepGraph& graph, const Timeline& timeline) {
+void Measurement::walk_critical_path(const StepGraph& graph, const StepWalk& walk) {
   if (graph.tasks.empty()) return;
-  const std::size_t last = graph.tasks.size() - 1;
-  int rank = 0;
-  for (int other = 1; other < timeline.ranks; ++other) {
-    if (timeline.at(last, other).end > timeline.at(last, rank).end) rank = other;
-  }
-  for (std::size_t i = graph.tasks.size(); i-- > 0;) {
-    const Task& task = graph.tasks[i];
-    const bool exchange = is_exchange(task.kind);
-    const double seconds = own_seconds(graph, timeline, i, rank);
+  for (TaskAt at = walk.last(); at.task != kStepBegin; at = walk.before(at)) {
+    const Task& task = graph.tasks[at.task];
+    const double seconds = walk.own_seconds(at);
     seconds_by_kind_[kind_index(task.kind)] += seconds;
-    if (exchange) exchange_seconds_ += seconds;
     if (task.layer >= 0)
       layer_part(layers_[static_cast<std::size_t>(task.layer)], task.kind) += seconds;
-    if (!exchange) continue;
-    const int size = graph.group_ranks(i), first = rank / size * size;
-    rank = last_to_start(timeline, i, first, first + size);
+    if (!walk.is_exchange(at.task)) continue;
+    exchange_seconds_ += seconds;
+    at.rank = walk.late(at);
   }
 }
 
-void Measurement::add_ranks(const StepGraph& graph, const Timeline& timeline) {
+void Measurement::add_ranks(const StepGraph& graph,
+                            const Timeline& timeline,
+                            const StepWalk& walk) {
   for (int rank = 0; rank < timeline.ranks; ++rank) {
     RankResult& result = ranks_[static_cast<std::size_t>(rank)];
-    for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
-      const double seconds = own_seconds(graph, timeline, i, rank);
-      if (!is_exchange(graph.tasks[i].kind)) {
+    for (std::size_t task = 0; task < graph.tasks.size(); ++task) {
+      const TaskAt at{task, rank};
+      const double seconds = walk.own_seconds(at);
+      if (!walk.is_exchange(task)) {
         result.compute += seconds;
         continue;
       }
-      const Exchange& exchange = graph.exchanges[static_cast<std::size_t>(graph.tasks[i].exchange)];
-      result.exchange += seconds;
-      result.wait += (timeline.ready_at(i, rank) - timeline.at(i, rank).start).count();
+      const Exchange& exchange =
+          graph.exchanges[static_cast<std::size_t>(graph.tasks[task].exchange)];
+      const double exposed = walk.exposed_own(at);
+      result.exchange += exposed;
+      result.hidden += seconds - exposed;
+      result.wait += walk.exposed_wait(at);
       result.sent += exchange.sent[static_cast<std::size_t>(rank)].value;
       result.received += exchange.received[static_cast<std::size_t>(rank)].value;
     }
     if (!graph.tasks.empty())
-      result.wait += (timeline.makespan - timeline.at(graph.tasks.size() - 1, rank).end).count();
+      result.wait += (timeline.makespan - timeline.at(walk.last_of(rank).task, rank).end).count();
   }
 }
 
@@ -161,71 +144,25 @@ void Measurement::add_held_rows(const StepGraph& graph) {
   }
 }
 
-void Measurement::add_delays(const StepGraph& graph, const Timeline& timeline) {
-  std::vector<std::vector<int>> late(graph.tasks.size());
-  for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
-    if (!is_exchange(graph.tasks[i].kind)) continue;
-    const int size = graph.group_ranks(i);
-    for (int first = 0; first < graph.ranks; first += size) {
-      late[i].insert(late[i].end(), static_cast<std::size_t>(size),
-                     last_to_start(timeline, i, first, first + size));
-      add_delay(graph, timeline, late, i, first);
-    }
-  }
-}
-
-// The rank of a group that enters an exchange late owes it to what took its critical path longer
-// than the group's mean, back to where the critical paths of all the group's ranks meet: at the
-// last exchange, where that was between the same ranks or more.
-void Measurement::add_delay(const StepGraph& graph,
-                            const Timeline& timeline,
-                            const std::vector<std::vector<int>>& late,
-                            std::size_t task,
-                            int first) {
-  const auto size = static_cast<std::size_t>(graph.group_ranks(task));
-  const int last = late[task][static_cast<std::size_t>(first)];
-  const auto member = static_cast<std::size_t>(last - first);
-  Delay& delay = delays_[static_cast<std::size_t>(last)];
-  std::vector<int> path(size);  // of each rank of the group: the rank its critical path is on
-  std::iota(path.begin(), path.end(), first);
-  double waited = 0;
-  for (const int rank : path)
-    waited += (timeline.ready_at(task, rank) - timeline.at(task, rank).start).count();
-  delay.total += waited / static_cast<double>(size);
-  for (std::size_t t = task; t-- > 0;) {
-    const TaskKind kind = graph.tasks[t].kind;
-    double mean = 0;
-    for (const int rank : path)
-      mean += own_seconds(graph, timeline, t, rank) / static_cast<double>(size);
-    const double excess = own_seconds(graph, timeline, t, path[member]) - mean;
-    delay.by_kind[kind_index(kind)] += excess;
-    if (kind == TaskKind::expert_ffn && path[member] == last && excess > delay.worst_expert_delay) {
-      delay.worst_expert_delay = excess;
-      delay.worst_layer = graph.tasks[t].layer;
-    }
-    if (!is_exchange(kind)) continue;
-    for (int& rank : path) rank = late[t][static_cast<std::size_t>(rank)];
-    if (std::all_of(path.begin(), path.end(), [&](int rank) { return rank == path[0]; })) return;
-  }
-}
-
 void Measurement::add_loads(const StepGraph& graph) {
-  if (rank_load_.empty()) {
-    rank_load_.resize(graph.loads.size());
-    for (const MoeLayerLoad& load : graph.loads) moe_layer_ids_.push_back(load.layer);
-  }
-  for (std::size_t i = 0; i < graph.loads.size(); ++i) {
-    const MoeLayerLoad& load = graph.loads[i];
+  for (const MoeLayerLoad& load : graph.loads) {
+    const std::size_t layer = load.moe_layer;
+    if (rank_load_.size() <= layer) {
+      rank_load_.resize(layer + 1);
+      moe_layer_ids_.resize(layer + 1);
+    }
+    moe_layer_ids_[layer] = load.layer;
     const auto trace_layer = static_cast<std::size_t>(load.trace_layer);
     if (expert_load_.size() <= trace_layer) expert_load_.resize(trace_layer + 1);
     auto& experts = expert_load_[trace_layer];
     if (experts.size() < load.by_expert.size()) experts.resize(load.by_expert.size());
-    if (trace_layer == i) {  // a traced layer that stands for several model layers is counted once
+    // A traced layer that stands for several model layers is counted once.
+    if (trace_layer == layer) {
       for (std::size_t e = 0; e < load.by_expert.size(); ++e) experts[e] += load.by_expert[e];
     }
-    rank_load_[i].resize(load.by_rank.size());
+    rank_load_[layer].resize(load.by_rank.size());
     for (std::size_t r = 0; r < load.by_rank.size(); ++r) {
-      rank_load_[i][r] += load.by_rank[r];
+      rank_load_[layer][r] += load.by_rank[r];
       ranks_[r].copies += load.by_rank[r];
     }
   }
@@ -259,11 +196,13 @@ void Measurement::fill(PointResult& result) const {
   }
   result.ranks_detail = ranks_;
   for (RankResult& rank : result.ranks_detail) {
-    for (double* sum : {&rank.compute, &rank.exchange, &rank.wait, &rank.sent, &rank.received})
+    for (double* sum :
+         {&rank.compute, &rank.exchange, &rank.wait, &rank.hidden, &rank.sent, &rank.received})
       *sum /= steps_;
     rank.copies /= static_cast<std::uint64_t>(steps_);
   }
   result.expert_load = expert_load_;
+  waits_.fill(result, static_cast<double>(ranks_.size()) * steps_);
   fill_straggler(result);
   fill_links(result);
   link_figures_.fill(result);

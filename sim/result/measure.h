@@ -9,6 +9,7 @@
 #include "sim/replay/replay.h"
 #include "sim/result/link_figures.h"
 #include "sim/result/result.h"
+#include "sim/result/waits.h"
 #include "sim/result/window_figures.h"
 
 namespace moesim {
@@ -24,46 +25,34 @@ class Measurement {
   void judge_windows(int steps) { steps_of_window_ = steps; }
   // metrics, breakdown, layers, ranks_detail, straggler, expert_load, links and what is on them
   void fill(PointResult& result) const;
+  const std::vector<double>& step_seconds() const { return seconds_of_step_; }  // in order
   // The bytes, busy and finish times of every link in every exchange, as a table (RFC 4180).
   std::string link_csv() const { return link_figures_.csv(); }
 
  private:
-  struct Delay {  // what made a rank late at exchanges, seconds by task kind
-    std::vector<double> by_kind;
-    double worst_expert_delay = 0;  // the largest single delay by expert FFN, and where
-    int worst_layer = -1;
-    double total = 0;
-  };
   void add_window(const StepGraph& graph, const Fabric& fabric, const std::vector<double>& before);
-  void walk_critical_path(const StepGraph& graph, const Timeline& timeline);
+  void walk_critical_path(const StepGraph& graph, const StepWalk& walk);
   void add_links(const StepGraph& graph, const Fabric& fabric);
-  void add_ranks(const StepGraph& graph, const Timeline& timeline);
-  void add_delays(const StepGraph& graph, const Timeline& timeline);
-  // Of the group whose first rank is `first`, at exchange `task`; `late` by task and rank: which
-  // rank of the rank's group entered the exchange last.
-  void add_delay(const StepGraph& graph,
-                 const Timeline& timeline,
-                 const std::vector<std::vector<int>>& late,
-                 std::size_t task,
-                 int first);
+  void add_ranks(const StepGraph& graph, const Timeline& timeline, const StepWalk& walk);
   void add_loads(const StepGraph& graph);
   void add_held_rows(const StepGraph& graph);
   void fill_metrics(PointResult& result) const;
   void fill_straggler(PointResult& result) const;
   void fill_links(PointResult& result) const;
-  std::string expert_cause(int rank, const Delay& delay) const;
+  std::string expert_cause(int rank, const Waits::Delay& delay) const;
 
   const Cluster& cluster_;
   const MoeModel& model_;
   const ShardingPlan& plan_;
   int steps_ = 0;
   double step_seconds_ = 0, exchange_seconds_ = 0;
+  std::vector<double> seconds_of_step_;
   std::int64_t tokens_ = 0;
   std::vector<double> seconds_by_kind_;
   std::vector<Basis> basis_by_kind_;
   std::vector<LayerResult> layers_;
   std::vector<RankResult> ranks_;
-  std::vector<Delay> delays_;
+  Waits waits_;
   std::vector<double> link_bytes_, link_busy_;  // B; s at line rate
   LinkFigures link_figures_;
   int steps_of_window_ = 0;

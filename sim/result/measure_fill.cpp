@@ -75,6 +75,15 @@ void Measurement::fill_metrics(PointResult& result) const {
   add("wait", "mean over ranks of the time spent waiting for others",
       {wait, "s", wait * step_metric.low / std::max(step_metric.value, 1e-30),
        wait * step_metric.high / std::max(step_metric.value, 1e-30), step_metric.basis});
+  double hidden = 0;
+  for (const RankResult& rank : ranks_) hidden += rank.hidden;
+  if (hidden > 0) {
+    const Metric all = exchanges.metric();
+    hidden /= rank_steps;
+    add("hidden_exchanges", "mean over ranks of the exchanges' time while kernels ran",
+        {hidden, "s", hidden * (1 - basis_error(all.basis)), hidden * (1 + basis_error(all.basis)),
+         all.basis});
+  }
   double balance = 0;
   for (const auto& load : rank_load_) {
     const double most = static_cast<double>(*std::max_element(load.begin(), load.end()));
@@ -92,7 +101,7 @@ void Measurement::fill_metrics(PointResult& result) const {
        tokens / std::max(step_metric.low, 1e-30), step_metric.basis});
 }
 
-std::string Measurement::expert_cause(int rank, const Delay& delay) const {
+std::string Measurement::expert_cause(int rank, const Waits::Delay& delay) const {
   const std::size_t layers = plan_.placement.size();
   const auto moe = static_cast<std::size_t>(
       std::find(moe_layer_ids_.begin(), moe_layer_ids_.end(), delay.worst_layer) -
@@ -107,14 +116,15 @@ std::string Measurement::expert_cause(int rank, const Delay& delay) const {
 }
 
 void Measurement::fill_straggler(PointResult& result) const {
-  const auto worst =
-      std::max_element(delays_.begin(), delays_.end(),
-                       [](const Delay& a, const Delay& b) { return a.total < b.total; });
-  if (worst == delays_.end() || worst->total <= 0) {
+  const std::vector<Waits::Delay>& delays = waits_.delays();
+  const auto worst = std::max_element(
+      delays.begin(), delays.end(),
+      [](const Waits::Delay& a, const Waits::Delay& b) { return a.total < b.total; });
+  if (worst == delays.end() || worst->total <= 0) {
     result.straggler_cause = "no rank is late";
     return;
   }
-  result.straggler = static_cast<int>(worst - delays_.begin());
+  result.straggler = static_cast<int>(worst - delays.begin());
   const auto cause = std::max_element(worst->by_kind.begin(), worst->by_kind.end());
   const auto kind = static_cast<TaskKind>(cause - worst->by_kind.begin());
   const double caused =

@@ -12,7 +12,7 @@
 
 namespace moesim {
 
-inline constexpr int kResultSchemaVersion = 1;
+inline constexpr int kResultSchemaVersion = 2;
 
 struct NamedMetric {
   std::string name;         // "step_time", "dispatch", "combine", "compute", "balancedness",
@@ -32,8 +32,14 @@ struct LayerResult {  // one layer, mean over the steps
 
 struct RankResult {                            // sums over one step, mean over the steps
   double compute = 0, exchange = 0, wait = 0;  // seconds; they sum to the step time
-  double sent = 0, received = 0;               // bytes over links
-  std::uint64_t copies = 0;                    // token copies computed
+  double hidden = 0;              // s of exchanges while kernels ran, in compute already
+  double sent = 0, received = 0;  // bytes over links
+  std::uint64_t copies = 0;       // token copies computed
+};
+
+struct WaitResult {  // of one layer's exchanges (-1: the step's end), mean over ranks and steps
+  int layer = -1;
+  std::vector<double> by_cause;  // s, as PointResult::wait_causes; all of them sum to the wait
 };
 
 struct MemoryResult {
@@ -137,6 +143,8 @@ struct PointResult {
       breakdown;  // seconds of the step by kind on the critical path, sums to step_time
   std::vector<LayerResult> layers;
   std::vector<RankResult> ranks_detail;
+  std::vector<std::string> wait_causes;
+  std::vector<WaitResult> waits;
   int straggler = -1;  // the rank the others wait for most
   std::string
       straggler_cause;  // a sentence: "expert FFN: expert 17 of layer 5 draws 4.1x the mean"

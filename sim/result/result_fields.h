@@ -42,9 +42,15 @@ void fields(auto& at, Like<RankResult> auto& rank) {
   at("compute", rank.compute);
   at("exchange", rank.exchange);
   at("wait", rank.wait);
+  at("hidden", rank.hidden);
   at("sent", rank.sent);
   at("received", rank.received);
   at("copies", rank.copies);
+}
+
+void fields(auto& at, Like<WaitResult> auto& wait) {
+  at("layer", wait.layer);
+  at("by_cause", wait.by_cause);
 }
 
 void fields(auto& at, Like<MemoryResult> auto& memory) {
@@ -162,6 +168,8 @@ void fields(auto& at, Like<PointResult> auto& point) {
   at("breakdown", point.breakdown);
   at("layers", point.layers);
   at("ranks_detail", point.ranks_detail);
+  at("wait_causes", point.wait_causes);
+  at("waits", point.waits);
   at("straggler", point.straggler);
   at("straggler_cause", point.straggler_cause);
   at("expert_load", point.expert_load);

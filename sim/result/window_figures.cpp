@@ -9,13 +9,13 @@ namespace moesim {
 namespace {
 
 void add_loads(const StepGraph& graph, std::vector<std::vector<double>>& rank_load) {
-  for (std::size_t i = 0; i < graph.loads.size(); ++i) {
-    const MoeLayerLoad& load = graph.loads[i];
-    if (static_cast<std::size_t>(load.trace_layer) != i) continue;  // replayed once more
-    if (rank_load.size() <= i) rank_load.resize(i + 1);
-    rank_load[i].resize(load.by_rank.size());
+  for (const MoeLayerLoad& load : graph.loads) {
+    const std::size_t layer = load.moe_layer;
+    if (static_cast<std::size_t>(load.trace_layer) != layer) continue;  // replayed once more
+    if (rank_load.size() <= layer) rank_load.resize(layer + 1);
+    rank_load[layer].resize(load.by_rank.size());
     for (std::size_t rank = 0; rank < load.by_rank.size(); ++rank)
-      rank_load[i][rank] += load.by_rank[rank];
+      rank_load[layer][rank] += load.by_rank[rank];
   }
 }
 
@@ -37,7 +37,7 @@ void WindowFigures::add(const StepGraph& graph,
   for (const MoeLayerLoad& load : graph.loads) {
     sums.ranks_reached += static_cast<double>(load.ranks_reached);
     sums.nodes_reached += static_cast<double>(load.nodes_reached);
-    sums.tokens += static_cast<double>(graph.tokens);
+    sums.tokens += static_cast<double>(load.tokens);
   }
   for (const Exchange& exchange : graph.exchanges)
     for (std::size_t link = 0; link < exchange.link_bytes.size(); ++link)

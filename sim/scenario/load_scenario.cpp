@@ -7,6 +7,7 @@
 
 #include "sim/io/files.h"
 #include "sim/plan/all_to_all.h"
+#include "sim/plan/overlap.h"
 #include "sim/scenario/at_place.h"
 #include "sim/scenario/load_cluster.h"
 #include "sim/scenario/load_faults.h"
@@ -14,6 +15,7 @@
 #include "sim/scenario/load_placement.h"
 #include "sim/scenario/load_precision.h"
 #include "sim/scenario/load_synthetic.h"
+#include "sim/scenario/load_workload.h"
 
 namespace moesim {
 namespace {
@@ -77,58 +79,6 @@ TraceSource read_trace_source(const JsonNode& node,
   return source;
 }
 
-void read_tokens_per_rank(const JsonNode& node, WorkloadSpec& workload) {
-  const char* wanted = workload.phase == Phase::decode ? "requests_per_rank" : "tokens_per_rank";
-  const char* other = workload.phase == Phase::decode ? "tokens_per_rank" : "requests_per_rank";
-  if (const auto unused = node.find(other)) {
-    unused->fail(std::string("is not used in this phase; write \"") + wanted + "\"");
-  }
-  const auto count = node.find(wanted);
-  if (!count) return;
-  if (!count->is_object()) {
-    workload.tokens_per_rank = static_cast<int>(count->as_int(1, 1 << 20));
-    return;
-  }
-  count->allow_only({"mean", "spread"});
-  workload.tokens_per_rank = static_cast<int>(count->at("mean").as_int(1, 1 << 20));
-  if (const auto spread = count->find("spread")) workload.spread = spread->as_ratio(0, 1);
-}
-
-void read_context(const JsonNode& node, WorkloadSpec& workload) {
-  if (!node.is_object()) {
-    workload.context_median = static_cast<double>(node.as_int(0, 1 << 24));
-    return;
-  }
-  node.allow_only({"lognormal"});
-  const JsonNode lognormal = node.at("lognormal");
-  lognormal.allow_only({"median", "sigma"});
-  workload.context_median = static_cast<double>(lognormal.at("median").as_int(1, 1 << 24));
-  workload.context_sigma = lognormal.at("sigma").as_ratio(0, 4);
-}
-
-WorkloadSpec read_workload(const JsonNode& node) {
-  node.allow_only({"trace", "phase", "requests_per_rank", "tokens_per_rank", "context", "steps",
-                   "planning_share", "planning", "windows"});
-  WorkloadSpec workload;
-  if (const auto phase = node.find("phase")) {
-    workload.phase = phase->as_choice({"decode", "prefill"}, "phase") == "decode" ? Phase::decode
-                                                                                  : Phase::prefill;
-  }
-  if (workload.phase == Phase::prefill) {
-    workload.tokens_per_rank = 4096;
-    workload.context_median = 0;
-  }
-  read_tokens_per_rank(node, workload);
-  if (const auto context = node.find("context")) read_context(*context, workload);
-  read_int(node, "steps", workload.steps, 1, 1000);
-  read_int(node, "windows", workload.windows, 1, 1000);
-  if (const auto planning = node.find("planning"))
-    workload.planned_on_mix = planning->as_choice({"before", "mix"}, "planning rows") == "mix";
-  if (const auto share = node.find("planning_share"))
-    workload.planning_share = share->as_ratio(0, 0.95);
-  return workload;
-}
-
 void read_all_to_all(const JsonNode& node, ShardingPlan& plan) {
   const auto names = Catalog<AllToAllPart>::instance().names();
   if (node.is_string()) {
@@ -165,15 +115,21 @@ ReplicaChoice read_replica_choice(const JsonNode& node) {
 }
 
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
-  node.allow_only({"expert_parallel", "tensor_parallel", "redundant_experts", "placement",
-                   "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
-                   "capacity_factor", "tensor_reduction", "precision", "rebalance", "memory"});
+  node.allow_only({"expert_parallel", "tensor_parallel", "expert_tensor_parallel",
+                   "redundant_experts", "placement", "replica_choice", "all_to_all", "overlap",
+                   "max_tokens_per_rank", "exchange_sms", "capacity_factor", "tensor_reduction",
+                   "precision", "rebalance", "memory"});
   const int ranks = cluster.options.nodes * cluster.options.gpus_per_node;
   const int sms = load_accelerator(cluster.accelerator).sms;
   ShardingPlan plan;
   plan.parallelism = {ranks, ranks, 1};
   read_int(node, "expert_parallel", plan.parallelism.expert, 1, kMostRanks);
   read_int(node, "tensor_parallel", plan.parallelism.tensor, 1, 1024);
+  if (const auto split = node.find("expert_tensor_parallel")) {
+    Parallelism& sizes = plan.parallelism;
+    sizes.expert_tensor = sizes.feed_forward_tensor = static_cast<int>(split->as_int(1, 1024));
+    if (!node.find("expert_parallel") && sizes.expert_tensor > 1) sizes.expert = 1;
+  }
   read_int(node, "redundant_experts", plan.redundant_experts, 0, 1 << 16);
   read_int(node, "max_tokens_per_rank", plan.max_tokens_per_rank, 1, 1 << 20);
   read_int(node, "exchange_sms", plan.exchange_sms, 0, sms > 0 ? sms : kMostSms);
@@ -189,7 +145,7 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
     plan.replica_choice = read_replica_choice(*choice);
   if (const auto all_to_all = node.find("all_to_all")) read_all_to_all(*all_to_all, plan);
   if (const auto overlap = node.find("overlap"))
-    plan.overlap = overlap->as_choice({"none"}, "overlap");
+    plan.overlap = overlap->as_choice(Catalog<OverlapPart>::instance().names(), "overlap schedule");
   plan.precision = read_precision(node.find("precision"), model);
   plan.memory = read_engine_memory(node.find("memory"));
   const auto expert = node.find("expert_parallel");

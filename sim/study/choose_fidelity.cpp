@@ -18,6 +18,7 @@ StepGraph alone(const StepGraph& graph, const Task& task) {
   one.ranks = graph.ranks;
   one.tasks = {task};
   one.tasks[0].exchange = 0;
+  one.tasks[0].after.clear();
   one.exchanges = {graph.exchanges[static_cast<std::size_t>(task.exchange)]};
   return one;
 }

@@ -17,6 +17,7 @@
 #include "sim/study/pool_state.h"
 #include "sim/study/rebalanced_steps.h"
 #include "sim/study/replay_steps.h"
+#include "sim/study/request_times.h"
 #include "sim/study/study.h"
 
 namespace moesim {
@@ -151,7 +152,10 @@ PointResult run_point(const StudyPoint& point,
     const auto unfit = replay_all(scenario, state, split.replay, measurement, result);
     if (unfit) ledger = *unfit;
     result.ran = !unfit;
-    if (result.ran) measurement.fill(result);
+    if (result.ran) {
+      measurement.fill(result);
+      add_request_times(state.batches, measurement.step_seconds(), result);
+    }
     if (result.ran && !links_file.empty()) write_file(links_file, measurement.link_csv());
   }
   take_memory(ledger, result);

@@ -15,31 +15,6 @@ bool one_of(const std::string& text, const std::vector<std::string>& valid) {
   return std::find(valid.begin(), valid.end(), text) != valid.end();
 }
 
-// The project's algorithm for the record's, by mode where it has two. A library that is none of the
-// project's own stands in by the form of its exchange.
-struct Mapped {
-  std::string algorithm;
-  bool stands_in = false;
-};
-
-std::optional<Mapped> map_algorithm(const std::string& name, const std::string& mode) {
-  static const std::map<std::string, std::string> same{
-      {"deepep_normal", "deepep_normal"},
-      {"deepep_low_latency", "deepep_low_latency"},
-      {"deepep_v2", "deepep_v2"},
-      {"hybridep", "hybridep"},
-      {"nccl_alltoall", "nccl_pairwise"},
-      {"nccl_allgather_reducescatter", "allgather_reducescatter"},
-      {"nvlink_one_sided", "nvlink_one_sided"},
-      {"nvlink_two_sided", "nvlink_two_sided"}};
-  if (const auto found = same.find(name); found != same.end()) return Mapped{found->second};
-  const bool by_mode =
-      name == "deepep" || name == "nccl_ep" || name == "pplx" || name == "mori" || name == "uccl";
-  if (!by_mode && one_of(name, Catalog<AllToAllPart>::instance().names())) return Mapped{name};
-  if (!by_mode) return std::nullopt;
-  return Mapped{mode == "low_latency" ? "deepep_low_latency" : "deepep_normal", name != "deepep"};
-}
-
 // fp16 is as wide as bf16; what a record of the other direction leaves open plays no part.
 std::optional<PayloadFormat> payload(const std::string& name) {
   if (name == "fp16" || name.empty()) return PayloadFormat::bf16;
@@ -157,6 +132,27 @@ RecordedDirection direction_of(const JsonNode& typed,
 
 }  // namespace
 
+std::optional<MappedAlgorithm> map_algorithm(const std::string& name, const std::string& mode) {
+  static const std::map<std::string, std::string> same{
+      {"deepep_normal", "deepep_normal"},
+      {"deepep_low_latency", "deepep_low_latency"},
+      {"deepep_v2", "deepep_v2"},
+      {"hybridep", "hybridep"},
+      {"nccl_alltoall", "nccl_pairwise"},
+      {"nccl_allgather_reducescatter", "allgather_reducescatter"},
+      {"nvlink_one_sided", "nvlink_one_sided"},
+      {"nvlink_two_sided", "nvlink_two_sided"}};
+  if (const auto found = same.find(name); found != same.end())
+    return MappedAlgorithm{found->second};
+  const bool by_mode =
+      name == "deepep" || name == "nccl_ep" || name == "pplx" || name == "mori" || name == "uccl";
+  if (!by_mode && one_of(name, Catalog<AllToAllPart>::instance().names()))
+    return MappedAlgorithm{name};
+  if (!by_mode) return std::nullopt;
+  return MappedAlgorithm{mode == "low_latency" ? "deepep_low_latency" : "deepep_normal",
+                         name != "deepep"};
+}
+
 Seconds prepare_time(const ExchangeCase& described, Basis& basis) {
   const bool within_node = described.routing.ranks <= described.cluster.fabric.ranks_per_node;
   const ExchangeTiming timing =
@@ -180,7 +176,7 @@ std::variant<RecordedExchange, Unmapped> read_exchange_record(const JsonNode& ty
                                                               const std::string& calibration) {
   if (const std::string reason = refusal(typed); !reason.empty()) return Unmapped{reason};
   const std::string name = typed.at("algorithm").as_string();
-  const Mapped mapped = *map_algorithm(name, text_of(typed, "mode"));
+  const MappedAlgorithm mapped = *map_algorithm(name, text_of(typed, "mode"));
   const auto dispatch = payload(text_of(typed, "dispatch_dtype"));
   const auto combine = payload(text_of(typed, "combine_dtype"));
   if (!dispatch || !combine) return Unmapped{"a row format that no exchange here has"};

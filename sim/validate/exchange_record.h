@@ -1,6 +1,7 @@
 // A record of kind "exchange" as an exchange of this project.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -11,6 +12,14 @@
 namespace moesim {
 
 // One direction of a recorded exchange.
+// The project's algorithm for a record's, by mode where it has two. A library that is none of the
+// project's own stands in by the form of its exchange. nullopt: none stands for it.
+struct MappedAlgorithm {
+  std::string algorithm;
+  bool stands_in = false;
+};
+std::optional<MappedAlgorithm> map_algorithm(const std::string& name, const std::string& mode);
+
 struct RecordedDirection {
   ExchangeProbe probe;
   double bytes = 0;  // of one rank, as the record's bandwidth counts them

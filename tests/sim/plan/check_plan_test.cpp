@@ -54,6 +54,25 @@ TEST_CASE("an EP size that does not divide the slots also names redundant expert
       InputError);
 }
 
+TEST_CASE("experts are split over the tensor-parallel group or not at all") {
+  MoeModel model = model_of(32);
+  model.expert_width = 1024;
+  ShardingPlan plan = plan_of(16, 1, 8, 0);
+  plan.parallelism.expert_tensor = 8;
+  CHECK_NOTHROW(check_plan(plan, model));
+  plan.parallelism.expert_tensor = 4;
+  CHECK_THROWS_WITH_AS(check_plan(plan, model),
+                       "plan.expert_tensor_parallel: 4 with tensor_parallel 8 and expert_parallel "
+                       "1: experts are split over the tensor-parallel group, which needs "
+                       "tensor_parallel 4 and expert_parallel 1",
+                       InputError);
+  plan.parallelism.expert_tensor = 8;
+  model.expert_width = 4;
+  CHECK_THROWS_WITH_AS(check_plan(plan, model),
+                       "plan.expert_tensor_parallel: 8 exceeds the width of an expert, 4",
+                       InputError);
+}
+
 TEST_CASE("a TP size that does not divide the ranks is refused") {
   CHECK_THROWS_WITH_AS(check_plan(plan_of(16, 16, 3, 0), model_of(32)),
                        "plan.tensor_parallel: 3 does not divide the 16 ranks; the nearest that "

@@ -136,3 +136,32 @@ TEST_CASE("a trace of another model is refused") {
   world.plan.dispatch = "deepep_low_latncy";
   CHECK_THROWS_WITH_AS(world.build(), doctest::Contains("deepep_low_latency"), InputError);
 }
+
+TEST_CASE(
+    "experts split over a tensor-parallel group: all its tokens on each rank, two allreduces a "
+    "layer") {
+  StepWorld world(StepCase{.redundant = 0, .expert_parallel = 1, .tensor = 8});
+  world.plan.parallelism.expert_tensor = world.plan.parallelism.feed_forward_tensor = 8;
+  const StepGraph graph = world.build();
+  using enum TaskKind;
+  CHECK(kinds_of_layer(graph, 3) ==
+        std::vector<TaskKind>{attention, tensor_reduce, router, expert_ffn, tensor_reduce});
+  const KernelCosts costs(world.model, world.cluster.accelerator, world.plan.parallelism,
+                          world.plan.precision);
+  // Rank 9 is in the second group, whose tokens go through every expert, an eighth of each.
+  std::vector<std::uint32_t> copies(32);
+  for (const std::uint32_t row : world.batch.rows[1])
+    for (std::size_t k = 0; k < 4; ++k) {
+      const std::uint16_t expert =
+          world.trace.experts[(row * world.trace.moe_layers() + 3) * 4 + k];
+      if (expert != kNotRouted) ++copies[expert];
+    }
+  for (const Task& task : graph.tasks) {
+    if (task.layer != 3 || task.kind != expert_ffn) continue;
+    CHECK(task.by_rank[9].count() ==
+          doctest::Approx(
+              costs.expert_ffn(copies, costs.layout_after(world.plan.dispatch)).time.count()));
+  }
+  KernelCosts whole(world.model, world.cluster.accelerator, {16, 1, 8}, world.plan.precision);
+  CHECK(costs.expert_ffn(copies).time < whole.expert_ffn(copies).time / 2);
+}

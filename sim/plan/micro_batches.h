@@ -1,0 +1,15 @@
+// Cuts a step's batch into micro-batches that can be on their way at the same time.
+#pragma once
+
+#include <vector>
+
+#include "sim/plan/batch.h"
+
+namespace moesim {
+
+// `parts` batches of the same ranks and requests: the new tokens of every DP rank in order, cut
+// into parts that differ by one token at most, the larger ones first. A prefill entry that lies
+// across a cut goes on in the next part, with what the part before computed as its context.
+std::vector<Batch> cut_batch(const Batch& batch, int parts);
+
+}  // namespace moesim

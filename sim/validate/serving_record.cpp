@@ -1,0 +1,187 @@
+// Conditions of serving records, read into a plan and a batch.
+#include "sim/validate/serving_record.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "sim/plan/placement.h"
+#include "sim/validate/exchange_record.h"
+#include "sim/validate/kernel_record.h"
+#include "sim/validate/typed_reader.h"
+#include "workloads/traces/synth.h"
+
+namespace moesim {
+namespace {
+
+constexpr std::int64_t kTraceTokens = 16384;  // rows; larger batches replay them again
+constexpr int kPrefillTokens = 16384;         // new tokens a DP rank where none are stated
+constexpr double kAcceptance =
+    0.85;  // of one drafted token: 85 to 90 % (DeepSeek-V3 report, 5.4.3)
+
+std::string add_note(const std::string& notes, const std::string& note) {
+  return notes.empty() ? note : notes + "; " + note;
+}
+
+// Why no step of this project is the record's, or "".
+std::string refusal(const JsonNode& typed) {
+  const std::string quantity = typed.at("quantity").as_string();
+  if (quantity != "throughput" && quantity != "time")
+    return "quantity \"" + quantity + "\" is none that a step has";
+  const std::string phase = typed.at("phase").as_choice({"prefill", "decode"}, "phase");
+  const bool sized = phase == "prefill" || typed.find("batch");
+  if (!sized) return "the batch is not stated";
+  if (phase == "prefill" && quantity == "time") return "a prefill's latency has queueing in it";
+  const int expert = int_of(typed, "ep", 1), ranks = int_of(typed, "ranks", 1);
+  if (ranks % expert != 0) return fmt::format("EP {} does not divide {} ranks", expert, ranks);
+  return "";
+}
+
+void set_parallelism(const JsonNode& typed, RecordedServing& recorded) {
+  Parallelism& parallelism = recorded.plan.parallelism;
+  parallelism.ranks = recorded.cluster.ranks();
+  parallelism.expert = int_of(typed, "ep", 1);
+  const int data = int_of(typed, "dp", 0);
+  const int tensor = int_of(typed, "tp", 1);
+  // SGLang's tp counts the ranks of all DP attention groups.
+  parallelism.tensor =
+      data > 0 && parallelism.ranks % data == 0 ? parallelism.ranks / data : tensor;
+  // Without expert parallelism every expert is split over the tensor-parallel ranks.
+  if (parallelism.expert == 1)
+    parallelism.expert_tensor = parallelism.feed_forward_tensor = parallelism.tensor;
+}
+
+void set_formats(const JsonNode& typed, RecordedServing& recorded) {
+  Precision& precision = recorded.plan.precision;
+  const std::string stated = text_of(typed, "dtype");
+  precision.experts = stated.empty() ? recorded.model.expert_format : weight_format(typed);
+  precision.dense = stated.empty() || precision.experts == WeightFormat::mxfp4
+                        ? recorded.model.dense_format
+                        : precision.experts;
+  const bool small = precision.experts != WeightFormat::bf16;
+  precision.dispatch = small && recorded.plan.dispatch.starts_with("deepep") ? PayloadFormat::fp8
+                                                                             : PayloadFormat::bf16;
+}
+
+bool set_exchanges(const JsonNode& typed, bool prefill, RecordedServing& recorded) {
+  const std::string stated = text_of(typed, "algorithm", "deepep");
+  const auto mapped = map_algorithm(stated, prefill ? "high_throughput" : "low_latency");
+  if (!mapped) return false;
+  recorded.plan.dispatch = recorded.plan.combine = mapped->algorithm;
+  if (!typed.find("algorithm"))
+    recorded.note = add_note(recorded.note, mapped->algorithm + " assumed");
+  else if (mapped->stands_in)
+    recorded.note = add_note(recorded.note, mapped->algorithm + " stands in for " + stated);
+  return true;
+}
+
+RoutingTrace draw_trace(const JsonNode& typed, bool prefill, RecordedServing& recorded) {
+  const std::string balancer = choice_of(typed, "balancer", {"none", "eplb", "perfect"});
+  std::string name = "uniform";
+  if (balancer == "none" || balancer == "eplb") {
+    const std::string own = recorded.model.name + (prefill ? "-prefill" : "-decode");
+    const auto names = profile_names();
+    const auto knows = [&](const std::string& known) { return own.starts_with(known); };
+    if (std::any_of(names.begin(), names.end(), knows)) name = own;
+  }
+  if (name == "uniform" && balancer != "perfect")
+    recorded.note = add_note(recorded.note, "uniform routing assumed");
+  SynthRequest request;
+  request.tokens = kTraceTokens;
+  request.experts = static_cast<int>(recorded.model.experts);
+  request.top_k = static_cast<int>(recorded.model.top_k);
+  request.groups = static_cast<int>(recorded.model.groups);
+  request.kept_groups = static_cast<int>(recorded.model.top_groups);
+  for (const std::size_t layer : recorded.model.moe_layers())
+    request.layer_ids.push_back(static_cast<int>(layer));
+  request.moe_layers = static_cast<int>(request.layer_ids.size());
+  request.model = recorded.model.name;
+  return synthesize(load_profile(name), request);
+}
+
+void place(const JsonNode& typed, RecordedServing& recorded) {
+  ShardingPlan& plan = recorded.plan;
+  const auto experts = static_cast<int>(recorded.model.experts);
+  const int expert = plan.parallelism.expert;
+  plan.redundant_experts = int_of(typed, "redundant_experts", 0);
+  if (const int over = (experts + plan.redundant_experts) % expert; over != 0) {
+    plan.redundant_experts += expert - over;
+    recorded.note =
+        add_note(recorded.note, fmt::format("{} redundant experts", plan.redundant_experts));
+  }
+  check_plan(plan, recorded.model);
+  std::vector<std::uint32_t> planning(recorded.trace.tokens() / 2);
+  std::iota(planning.begin(), planning.end(), 0);
+  PlacementInput input;
+  input.load = expert_load(recorded.trace, planning);
+  input.slots = experts + plan.redundant_experts;
+  input.ranks = expert;
+  const int of_node = recorded.cluster.fabric.ranks_per_node;
+  input.nodes = expert % of_node == 0 ? expert / of_node : 1;
+  input.groups = static_cast<int>(recorded.model.groups);
+  plan.placement_strategy =
+      text_of(typed, "balancer") == "eplb" || plan.redundant_experts > 0 ? "eplb" : "contiguous";
+  plan.placement =
+      Catalog<PlacementPart>::instance().at(plan.placement_strategy, "placement")(input);
+}
+
+// Rows of the trace's second half in turn, those of one DP rank in a stretch.
+Batch make_batch(const JsonNode& typed, bool prefill, const RecordedServing& recorded) {
+  const int sequence = int_of(typed, "sequence", prefill ? 4096 : 1);
+  const int context = int_of(typed, "context", sequence + int_of(typed, "output_length", 0) / 2);
+  const int groups = recorded.plan.parallelism.data();
+  int tokens =
+      prefill ? int_of(typed, "tokens_per_rank", kPrefillTokens) : int_of(typed, "batch", 1);
+  Batch batch;
+  const bool drafts = !prefill && typed.find("mtp") && typed.at("mtp").as_bool();
+  if (drafts) {
+    batch.drafts = 1;
+    batch.kept = (1 + kAcceptance) / 2;
+  }
+  const std::uint32_t half = static_cast<std::uint32_t>(recorded.trace.tokens() / 2);
+  std::uint32_t row = 0;
+  for (int group = 0; group < groups; ++group) {
+    batch.by_rank.emplace_back();
+    batch.rows.emplace_back();
+    for (int left = tokens, request = 0; left > 0; ++request) {
+      const int taken = prefill ? std::min(left, sequence) : 1;
+      const int rows = drafts ? 2 : taken;
+      batch.by_rank.back().push_back(
+          {request, prefill ? Phase::prefill : Phase::decode, rows, prefill ? 0 : context});
+      for (int i = 0; i < rows; ++i) batch.rows.back().push_back(half + row++ % half);
+      left -= taken;
+    }
+  }
+  return batch;
+}
+
+}  // namespace
+
+std::variant<RecordedServing, Unmapped> read_serving_record(const JsonNode& typed,
+                                                            const std::string& calibration) {
+  if (const std::string reason = refusal(typed); !reason.empty()) return Unmapped{reason};
+  const bool prefill = typed.at("phase").as_string() == "prefill";
+  RecordedServing recorded;
+  recorded.model = load_model(typed.at("model").as_string());
+  recorded.cluster = cluster_of(typed);
+  if (!calibration.empty()) recorded.cluster.spec.calibration = calibration;
+  set_parallelism(typed, recorded);
+  if (!set_exchanges(typed, prefill, recorded))
+    return Unmapped{"no exchange of this project stands for algorithm \"" +
+                    typed.at("algorithm").as_string() + "\""};
+  set_formats(typed, recorded);
+  if (typed.find("overlap") && typed.at("overlap").as_bool()) recorded.plan.overlap = "two_batch";
+  recorded.trace = draw_trace(typed, prefill, recorded);
+  place(typed, recorded);
+  recorded.batch = make_batch(typed, prefill, recorded);
+  if (recorded.batch.drafts > 0 && recorded.model.mtp_layers.empty())
+    return Unmapped{recorded.model.name + " has no multi-token prediction module here"};
+  recorded.conditions = fmt::format(
+      "{}, {}, EP {} TP {}, {} tokens a DP rank, {}", machine_text(typed), recorded.model.name,
+      recorded.plan.parallelism.expert, recorded.plan.parallelism.tensor,
+      recorded.batch.rows.front().size(), recorded.plan.overlap);
+  return recorded;
+}
+
+}  // namespace moesim
