@@ -7,6 +7,7 @@
 #include "analysis/analysis.h"
 #include "analysis/compare/bake_off.h"
 #include "analysis/compare/comparison.h"
+#include "analysis/compare/repeats.h"
 #include "analysis/metrics/metric_text.h"
 #include "analysis/report/bake_off_text.h"
 #include "analysis/report/page.h"
@@ -169,6 +170,17 @@ PageSection rebalance_section(const std::vector<std::string>& lines) {
   return section;
 }
 
+PageSection repeats_section(const std::vector<std::string>& lines) {
+  PageSection section;
+  section.title = "Over the seeds";
+  section.caption =
+      "Figures above are means over the seeds, charts show the first of them. An interval holds "
+      "the mean of all seeds in 95 % of such samples (Student's t); it says nothing of how far the "
+      "model is off, which is the band.";
+  section.html = list_html(lines);
+  return section;
+}
+
 PageSection checks_section(const StudyResult& study) {
   PageSection section;
   section.title = "Checks and fidelity";
@@ -218,10 +230,11 @@ PageSection reproduce_section(const StudyResult& study) {
 
 }  // namespace
 
-std::string html_report(const StudyResult& study) {
-  if (study.points.empty()) return html_page(study.name, "", {});
+std::string html_report(const StudyResult& every) {
+  if (every.points.empty()) return html_page(every.name, "", {});
+  const StudyResult study = mean_of_repeats(every);
   PageSection answer;
-  answer.html = fmt::format("<p class=\"meta\">{}</p>\n", escape_html(setting_text(study))) +
+  answer.html = fmt::format("<p class=\"meta\">{}</p>\n", escape_html(setting_text(every))) +
                 answer_html(study);
   PageSection plans;
   plans.title = "The plans";
@@ -234,12 +247,14 @@ std::string html_report(const StudyResult& study) {
   std::vector<PageSection> sections{answer};
   if (!duels(study).empty()) sections.push_back(bake_off_section(study));
   sections.push_back(plans);
+  if (const auto lines = repeat_lines(every); !lines.empty())
+    sections.push_back(repeats_section(lines));
   if (const auto lines = rebalance_lines(study); !lines.empty())
     sections.push_back(rebalance_section(lines));
   if (!distinct_notes(study).empty()) sections.push_back(notes);
   for (const PageSection& section : chart_sections(study)) sections.push_back(section);
-  sections.push_back(checks_section(study));
-  sections.push_back(reproduce_section(study));
+  sections.push_back(checks_section(every));
+  sections.push_back(reproduce_section(every));
   return html_page(study.name, weakest_basis_text(study), sections);
 }
 

@@ -5,6 +5,7 @@
 
 #include "analysis/analysis.h"
 #include "analysis/compare/comparison.h"
+#include "analysis/compare/repeats.h"
 #include "analysis/metrics/metric_text.h"
 #include "analysis/report/fault_table.h"
 #include "analysis/report/rebalance_table.h"
@@ -92,15 +93,19 @@ std::string failed_checks(const StudyResult& study, const Ink& ink) {
 
 std::string terminal_summary(const StudyResult& study, bool colour) {
   const Ink ink(colour);
+  const StudyResult means = mean_of_repeats(study);
   std::string text;
   for (const std::string& line : wrapped(study.name, kWidth)) text += ink.bold(line) + "\n";
   text += paragraph(setting_text(study), "", "") + "\n";
-  text += plan_table(study) + "\n" + fault_table(study) + rebalance_table(study);
-  text += comparison_lines(study, ink);
-  text += network_lines(study);
+  text += plan_table(means) + "\n" + fault_table(means) + rebalance_table(means);
+  const std::vector<std::string> repeats = repeat_lines(study);
+  for (const std::string& line : repeats) text += paragraph(line, "  ", "");
+  if (!repeats.empty()) text += "\n";
+  text += comparison_lines(means, ink);
+  text += network_lines(means);
   text += paragraph(weakest_basis_text(study), "", "");
   text += checks_text(study) + ".\n" + failed_checks(study, ink);
-  for (const std::string& note : distinct_notes(study)) text += paragraph(note, "  ", "- ");
+  for (const std::string& note : distinct_notes(means)) text += paragraph(note, "  ", "- ");
   return text;
 }
 
