@@ -11,6 +11,7 @@
 #include <set>
 
 #include "sim/io/files.h"
+#include "sim/result/write_study.h"
 #include "sim/study/claims.h"
 #include "sim/study/study.h"
 #include "sim/study/worker_pool.h"
@@ -205,12 +206,14 @@ std::size_t StudyRun::missing() const {
 
 StudyResult StudyRun::collect() const {
   StudyResult result{study_.name, study_.file, {}};
-  for (const std::string& file : files_) {
-    auto point = stored_point(file);
-    if (!point) throw CheckError("a worker ended well but left no result in " + file);
-    result.points.push_back(std::move(*point));
-  }
-  write_file(options_.out + "/result.json", to_json(result).dump(1) + "\n");
+  const bool large = files_.size() > kMostDetailed;
+  write_study(options_.out + "/result.json", result, files_.size(), [&](std::size_t i) {
+    auto point = stored_point(files_[i]);
+    if (!point) throw CheckError("a worker ended well but left no result in " + files_[i]);
+    result.points.push_back(*point);
+    if (large) drop_details(result.points.back());
+    return std::move(*point);
+  });
   return result;
 }
 

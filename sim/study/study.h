@@ -59,6 +59,8 @@ PointResult run_point(const StudyPoint& point,
 // Of a point's result file: beside it, how long planning took on the machine that ran it.
 std::string wall_file(const std::string& result_file);
 
+inline constexpr std::size_t kMostDetailed = 1000;  // points; some 30 MB
+
 // The points of one study and where their results lie.
 class StudyRun {
  public:
@@ -69,7 +71,9 @@ class StudyRun {
   // thrown on as WorkerFailed after the other workers have ended.
   void compute();
   std::size_t missing() const;  // points without a result: other runs have claimed them
-  StudyResult collect() const;  // needs all; also writes out/result.json
+  // Needs all; also writes out/result.json. Of more than kMostDetailed points the value returned
+  // lacks what drop_details (sim/result/write_study.h) takes out; the file has it.
+  StudyResult collect() const;
 
  private:
   std::vector<std::size_t> todo() const;
