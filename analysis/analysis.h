@@ -20,6 +20,10 @@ std::string terminal_summary(const StudyResult& study, bool colour);
 std::string study_csv(
     const StudyResult& study);  // one row a point, RFC 4180; header names carry units
 
+// Where points differ in their seed alone: a row for every metric of every group of them, with its
+// mean and the mean's 95 % interval. "" where nothing repeats.
+std::string repeats_csv(const StudyResult& study);
+
 // Contract of a chart: one .cpp in analysis/charts/ that registers a ChartPart: an ECharts option
 // object (JSON) made from the results. Null = nothing to draw for this study.
 struct ChartPart {

@@ -13,6 +13,7 @@
 #include "analysis/report/text_table.h"
 #include "cli/commands.h"
 #include "cli/measured_file.h"
+#include "cli/progress.h"
 #include "sim/io/files.h"
 #include "sim/plan/placement.h"
 #include "sim/plan/placement_file.h"
@@ -122,7 +123,7 @@ void compare(const CompareArguments& arguments) {
   options.jobs = arguments.jobs > 0
                      ? arguments.jobs
                      : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  options.say = [](const std::string& line) { fmt::print(stderr, "  {}\n", line); };
+  show_progress(options);
   const StudyResult result = run_study(study, options);
   write_placements(result, options.out + "/placements");
   write_file(options.out + "/study.csv", study_csv(result));

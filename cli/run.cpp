@@ -3,32 +3,45 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <thread>
 
 #include "analysis/analysis.h"
 #include "cli/commands.h"
+#include "cli/progress.h"
 #include "sim/io/files.h"
+#include "sim/scenario/study_axes.h"
 #include "sim/study/study.h"
 
 namespace moesim {
 namespace {
 
 struct RunArguments {
-  std::string scenario, out;
+  std::string scenario, out, shard;
   std::vector<std::string> overrides;
   int jobs = 0;
   bool links = false;
 };
 
-bool wants_colour() { return ::isatty(STDOUT_FILENO) == 1 && std::getenv("NO_COLOR") == nullptr; }
+// "2/8": the second of eight runs that share the points.
+Shard parse_shard(const std::string& text) {
+  Shard shard;
+  char slash = 0;
+  std::istringstream words(text);
+  words >> shard.index >> slash >> shard.count;
+  if (!words || slash != '/' || words.peek() != EOF || text.find('-') != std::string::npos ||
+      shard.index < 1 || shard.index > shard.count || shard.count > kMostPoints)
+    throw InputError(fmt::format(
+        "--shard {}: write it as i/n with i from 1 to n and n up to {}, as in --shard 2/8", text,
+        kMostPoints));
+  return shard;
+}
 
-void run(const RunArguments& arguments) {
-  const auto begin = std::chrono::steady_clock::now();
-  const Study study = load_study(arguments.scenario, arguments.overrides);
+RunOptions options_of(const RunArguments& arguments) {
   RunOptions options;
   options.out = arguments.out.empty()
                     ? "out/" + std::filesystem::path(arguments.scenario).stem().string()
@@ -38,17 +51,38 @@ void run(const RunArguments& arguments) {
   options.jobs = arguments.jobs > 0
                      ? arguments.jobs
                      : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
-  options.say = [](const std::string& line) { fmt::print(stderr, "  {}\n", line); };
-  const StudyResult result = run_study(study, options);
+  if (!arguments.shard.empty()) options.shard = parse_shard(arguments.shard);
+  show_progress(options);
+  return options;
+}
+
+void report(const StudyResult& result, const RunOptions& options, double seconds) {
   write_file(options.out + "/study.csv", study_csv(result));
+  if (const std::string repeats = repeats_csv(result); !repeats.empty())
+    write_file(options.out + "/repeats.csv", repeats);
   write_file(options.out + "/report.html", html_report(result));
-  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
   const nlohmann::json timing{
-      {"wall_seconds", wall.count()}, {"jobs", options.jobs}, {"points", result.points.size()}};
+      {"wall_seconds", seconds}, {"jobs", options.jobs}, {"points", result.points.size()}};
   write_file(options.out + "/run.json", timing.dump(1) + "\n");
-  fmt::print("{}\n", terminal_summary(result, wants_colour()));
-  fmt::print("{:.1f} s. Pictures: {}/report.html  Table: {}/study.csv\n", wall.count(), options.out,
+  fmt::print("{}\n", terminal_summary(result, wants_colour(STDOUT_FILENO)));
+  fmt::print("{:.1f} s. Pictures: {}/report.html  Table: {}/study.csv\n", seconds, options.out,
              options.out);
+}
+
+void run(const RunArguments& arguments) {
+  const auto begin = std::chrono::steady_clock::now();
+  const RunOptions options = options_of(arguments);
+  const Study study = load_study(arguments.scenario, arguments.overrides);
+  StudyRun study_run(study, options);
+  study_run.compute();
+  if (const std::size_t missing = options.shard ? study_run.missing() : 0; missing > 0) {
+    fmt::print("{} of {} points are still with other runs; the last of them writes the report.\n",
+               missing, study.points.size());
+    return;
+  }
+  const StudyResult result = study_run.collect();
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
+  report(result, options, wall.count());
 }
 
 void add_run(CLI::App& command) {
@@ -62,6 +96,9 @@ void add_run(CLI::App& command) {
       ->allow_extra_args(false);
   command.add_option("--jobs", arguments->jobs, "points at a time (default: one a core)")
       ->check(CLI::Range(1, 1024));
+  command.add_option("--shard", arguments->shard,
+                     "i/n: share the points with other runs into the same folder, claiming one by "
+                     "one; the last to end writes the report");
   command.add_flag("--links", arguments->links,
                    "also write points/<key>.links.csv: every link in every exchange");
   command.footer("Example: moesim run scenarios/first_run.json --set plan.redundant_experts=16");

@@ -72,12 +72,13 @@ void compare_parts(const PointResult& better, const PointResult& other, Comparis
 
 std::vector<Comparison> compare_points(const StudyResult& study) {
   const std::vector<std::size_t> order = ranking(study);
+  const bool by_throughput = judged_by_throughput(study);
   std::vector<Comparison> comparisons;
   for (std::size_t i = 1; i < order.size(); ++i) {
     Comparison comparison;
     comparison.better = order[0];
     comparison.other = order[i];
-    comparison.by_throughput = judged_by_throughput(study);
+    comparison.by_throughput = by_throughput;
     const char* name = comparison.by_throughput ? kThroughput : kStepTime;
     const Metric& first = *find_metric(study.points[order[0]], name);
     const Metric& second = *find_metric(study.points[order[i]], name);
@@ -94,6 +95,17 @@ std::optional<std::size_t> best_point(const StudyResult& study) {
   const std::vector<std::size_t> order = ranking(study);
   if (order.empty()) return std::nullopt;
   return order[0];
+}
+
+StudyResult best_points(const StudyResult& study, std::size_t most) {
+  if (study.points.size() <= most) return study;
+  std::vector<std::size_t> kept = ranking(study);
+  kept.resize(std::min(kept.size(), most));
+  std::sort(kept.begin(), kept.end());
+  StudyResult best{study.name, study.file, {}};
+  for (const std::size_t i : kept) best.points.push_back(study.points[i]);
+  if (best.points.empty()) best.points.assign(study.points.begin(), study.points.begin() + 1);
+  return best;
 }
 
 std::string comparison_text(const StudyResult& study, const Comparison& comparison) {

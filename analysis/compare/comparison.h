@@ -32,6 +32,10 @@ std::vector<Comparison> compare_points(const StudyResult& study);
 // The best point that ran; nullopt when none did.
 std::optional<std::size_t> best_point(const StudyResult& study);
 
+// The best `most` points, in the study's order; the study itself where it has no more. Of a study
+// in which nothing ran, its first point.
+StudyResult best_points(const StudyResult& study, std::size_t most);
+
 // "eplb is 1.23x faster than contiguous: 2.21 ms against 2.72 ms a step; most of it in expert FFN
 // (430 us less)."
 std::string comparison_text(const StudyResult& study, const Comparison& comparison);

@@ -7,6 +7,7 @@
 #include "analysis/analysis.h"
 #include "analysis/compare/bake_off.h"
 #include "analysis/compare/comparison.h"
+#include "analysis/compare/repeats.h"
 #include "analysis/metrics/metric_text.h"
 #include "analysis/report/bake_off_text.h"
 #include "analysis/report/page.h"
@@ -15,6 +16,9 @@
 
 namespace moesim {
 namespace {
+
+constexpr std::size_t kMostRows = 1000;  // more make a page of megabytes that nobody reads
+constexpr std::size_t kClosest = 20;     // plans compared with the best in words
 
 std::string list_html(const std::vector<std::string>& lines) {
   std::string html = "<ul>\n";
@@ -114,7 +118,10 @@ std::string table_html(const StudyResult& study) {
 
 std::vector<std::string> comparison_lines(const StudyResult& study) {
   std::vector<std::string> lines;
-  for (const Comparison& comparison : compare_points(study)) {
+  const std::vector<Comparison> comparisons = compare_points(study);
+  for (std::size_t i = 0; i < comparisons.size(); ++i) {
+    const Comparison& comparison = comparisons[i];
+    if (i >= kClosest && i + 1 < comparisons.size()) continue;  // always the slowest, too
     const std::string certainty = certainty_text(study, comparison);
     lines.push_back(comparison_text(study, comparison) + (certainty.empty() ? "" : " ") +
                     certainty);
@@ -169,6 +176,17 @@ PageSection rebalance_section(const std::vector<std::string>& lines) {
   return section;
 }
 
+PageSection repeats_section(const std::vector<std::string>& lines) {
+  PageSection section;
+  section.title = "Over the seeds";
+  section.caption =
+      "Figures above are means over the seeds, charts show the first of them. An interval holds "
+      "the mean of all seeds in 95 % of such samples (Student's t); it says nothing of how far the "
+      "model is off, which is the band.";
+  section.html = list_html(lines);
+  return section;
+}
+
 PageSection checks_section(const StudyResult& study) {
   PageSection section;
   section.title = "Checks and fidelity";
@@ -218,14 +236,19 @@ PageSection reproduce_section(const StudyResult& study) {
 
 }  // namespace
 
-std::string html_report(const StudyResult& study) {
-  if (study.points.empty()) return html_page(study.name, "", {});
+std::string html_report(const StudyResult& every) {
+  if (every.points.empty()) return html_page(every.name, "", {});
+  const StudyResult all = mean_of_repeats(every);
+  const StudyResult study = best_points(all, kMostRows);
   PageSection answer;
-  answer.html = fmt::format("<p class=\"meta\">{}</p>\n", escape_html(setting_text(study))) +
-                answer_html(study);
+  answer.html = fmt::format("<p class=\"meta\">{}</p>\n", escape_html(setting_text(every))) +
+                answer_html(all);
   PageSection plans;
   plans.title = "The plans";
   plans.caption = "Below each figure its band. A click on a column's head sorts.";
+  if (study.points.size() < all.points.size())
+    plans.caption += fmt::format(" The best {} of {} plans; study.csv has all.",
+                                 study.points.size(), all.points.size());
   plans.html = table_html(study) + list_html(comparison_lines(study));
   PageSection notes;
   notes.title = "What to keep in mind";
@@ -234,12 +257,15 @@ std::string html_report(const StudyResult& study) {
   std::vector<PageSection> sections{answer};
   if (!duels(study).empty()) sections.push_back(bake_off_section(study));
   sections.push_back(plans);
+  if (const auto lines = repeat_lines(every); !lines.empty() && lines.size() <= kMostRows)
+    sections.push_back(repeats_section(lines));
   if (const auto lines = rebalance_lines(study); !lines.empty())
     sections.push_back(rebalance_section(lines));
   if (!distinct_notes(study).empty()) sections.push_back(notes);
   for (const PageSection& section : chart_sections(study)) sections.push_back(section);
-  sections.push_back(checks_section(study));
-  sections.push_back(reproduce_section(study));
+  const StudyResult listed = best_points(every, kMostRows);
+  sections.push_back(checks_section(listed));
+  sections.push_back(reproduce_section(listed));
   return html_page(study.name, weakest_basis_text(study), sections);
 }
 

@@ -1,5 +1,5 @@
-# Puts the report's page parts into the program: ECharts comes from npm at exactly the locked version, page.css and
-# page.js from here; an assembler .incbin in a generated source embeds all three. Works in any build folder.
+# Puts the report's page parts into the program: ECharts comes from npm at exactly the locked version, page.css
+# and the scripts from here; an assembler .incbin in a generated source embeds them all. Works in any build folder.
 find_program(NPM npm)
 if(NOT NPM)
   message(FATAL_ERROR "npm is missing; it fetches the chart library of the report: apt-get install npm")
@@ -9,6 +9,8 @@ set(MOESIM_PAGE_DIR ${PROJECT_BINARY_DIR}/report)
 set(ECHARTS_FILE ${MOESIM_PAGE_DIR}/echarts.min.js)
 set(PAGE_CSS_FILE ${CMAKE_CURRENT_LIST_DIR}/page.css)
 set(PAGE_JS_FILE ${CMAKE_CURRENT_LIST_DIR}/page.js)
+set(CHART_FUNCTIONS_FILE ${CMAKE_CURRENT_LIST_DIR}/chart_functions.js)
+set(PICTURE_JS_FILE ${CMAKE_CURRENT_LIST_DIR}/picture.js)
 
 # node_modules goes again once the one file is out: it is 67 MB, and the source folder may be read-only.
 add_custom_command(
@@ -26,5 +28,5 @@ add_custom_command(
 
 configure_file(${CMAKE_CURRENT_LIST_DIR}/page_assets.cpp.in ${MOESIM_PAGE_DIR}/page_assets.cpp @ONLY)
 set_source_files_properties(${MOESIM_PAGE_DIR}/page_assets.cpp PROPERTIES
-  OBJECT_DEPENDS "${ECHARTS_FILE};${PAGE_CSS_FILE};${PAGE_JS_FILE}")
+  OBJECT_DEPENDS "${ECHARTS_FILE};${PAGE_CSS_FILE};${PAGE_JS_FILE};${CHART_FUNCTIONS_FILE};${PICTURE_JS_FILE}")
 target_sources(moesim_objects PRIVATE ${MOESIM_PAGE_DIR}/page_assets.cpp)

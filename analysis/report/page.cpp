@@ -83,7 +83,8 @@ std::string html_page(const std::string& title,
     charts = charts || !sections[i].chart.is_null();
   }
   if (charts) html += fmt::format("<script>{}</script>\n", echarts_script());
-  return html + fmt::format("<script>\n{}</script>\n</body>\n</html>\n", page_script());
+  return html + fmt::format("<script>\n{}</script>\n<script>\n{}</script>\n</body>\n</html>\n",
+                            chart_functions(), page_script());
 }
 
 }  // namespace moesim

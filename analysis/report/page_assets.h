@@ -6,8 +6,10 @@
 
 namespace moesim {
 
-std::string_view echarts_script();  // Apache ECharts, minified, the version in package-lock.json
-std::string_view page_style();      // page.css
-std::string_view page_script();     // page.js
+std::string_view echarts_script();   // Apache ECharts, minified, the version in package-lock.json
+std::string_view page_style();       // page.css
+std::string_view page_script();      // page.js
+std::string_view chart_functions();  // chart_functions.js
+std::string_view picture_script();   // picture.js
 
 }  // namespace moesim

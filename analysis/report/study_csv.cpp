@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "analysis/analysis.h"
+#include "analysis/compare/repeats.h"
 #include "analysis/report/csv.h"
 
 namespace moesim {
@@ -125,6 +126,32 @@ std::string study_csv(const StudyResult& study) {
   std::string csv;
   add_line(csv, head(columns));
   for (const PointResult& point : study.points) add_line(csv, row(point, columns));
+  return csv;
+}
+
+std::string repeats_csv(const StudyResult& study) {
+  const std::vector<Repeats> all = find_repeats(study);
+  if (all.empty()) return "";
+  Columns columns = columns_of(mean_of_repeats(study));
+  std::vector<std::string> cells{"label"};
+  cells.insert(cells.end(), columns.varied.begin(), columns.varied.end());
+  for (const char* name : {"metric", "unit", "seeds", "mean", "low 95 %", "high 95 %"})
+    cells.emplace_back(name);
+  std::string csv;
+  add_line(csv, cells);
+  for (const Repeats& repeats : all) {
+    const PointResult& first = study.points[repeats.points.front()];
+    for (const Spread& spread : repeats.spreads) {
+      cells = {repeats.label};
+      for (const std::string& name : columns.varied) {
+        const std::string* value = value_of(first.varied, name);
+        cells.push_back(value ? *value : "");
+      }
+      cells.insert(cells.end(), {spread.name, spread.unit, std::to_string(spread.count),
+                                 number(spread.mean), number(spread.low()), number(spread.high())});
+      add_line(csv, cells);
+    }
+  }
   return csv;
 }
 

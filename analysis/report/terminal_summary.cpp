@@ -5,6 +5,7 @@
 
 #include "analysis/analysis.h"
 #include "analysis/compare/comparison.h"
+#include "analysis/compare/repeats.h"
 #include "analysis/metrics/metric_text.h"
 #include "analysis/report/fault_table.h"
 #include "analysis/report/rebalance_table.h"
@@ -15,6 +16,7 @@ namespace moesim {
 namespace {
 
 constexpr std::size_t kWidth = 120;
+constexpr std::size_t kMostRows = 40;  // about a screen
 
 class Ink {
  public:
@@ -92,15 +94,24 @@ std::string failed_checks(const StudyResult& study, const Ink& ink) {
 
 std::string terminal_summary(const StudyResult& study, bool colour) {
   const Ink ink(colour);
+  const StudyResult all = mean_of_repeats(study);
+  const StudyResult means = best_points(all, kMostRows);
   std::string text;
   for (const std::string& line : wrapped(study.name, kWidth)) text += ink.bold(line) + "\n";
   text += paragraph(setting_text(study), "", "") + "\n";
-  text += plan_table(study) + "\n" + fault_table(study) + rebalance_table(study);
-  text += comparison_lines(study, ink);
-  text += network_lines(study);
+  if (means.points.size() < all.points.size())
+    text += fmt::format("The best {} of {} plans; study.csv has all.\n\n", means.points.size(),
+                        all.points.size());
+  text += plan_table(means) + "\n" + fault_table(means) + rebalance_table(means);
+  std::vector<std::string> repeats = repeat_lines(study);
+  if (repeats.size() > kMostRows) repeats = {"repeats.csv has means and intervals of all plans."};
+  for (const std::string& line : repeats) text += paragraph(line, "  ", "");
+  if (!repeats.empty()) text += "\n";
+  text += comparison_lines(all, ink);
+  text += network_lines(means);
   text += paragraph(weakest_basis_text(study), "", "");
   text += checks_text(study) + ".\n" + failed_checks(study, ink);
-  for (const std::string& note : distinct_notes(study)) text += paragraph(note, "  ", "- ");
+  for (const std::string& note : distinct_notes(means)) text += paragraph(note, "  ", "- ");
   return text;
 }
 

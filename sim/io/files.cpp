@@ -22,6 +22,13 @@ namespace {
 
 std::string reason() { return std::strerror(errno); }
 
+// Machines that share a folder may have processes of the same number.
+std::string host() {
+  std::array<char, 256> name{};
+  ::gethostname(name.data(), name.size() - 1);
+  return name.data();
+}
+
 // A file descriptor that closes itself.
 struct Descriptor {
   int number;
@@ -40,7 +47,7 @@ class TemporaryFile {
  public:
   explicit TemporaryFile(std::string path)
       : final_(std::move(path)),
-        temporary_(final_ + ".tmp-" + std::to_string(::getpid())),
+        temporary_(final_ + ".tmp-" + host() + "-" + std::to_string(::getpid())),
         file_(open_unnamed()) {
     check_writable(final_);
     if (file_.number >= 0) return;

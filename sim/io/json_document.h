@@ -36,6 +36,7 @@ class JsonDocument {
   std::unordered_map<std::string, Place> places;  // JSON pointer -> where the value stands
 
   static JsonNode parse(std::string text, const std::string& name);
+  static JsonNode made_at(const JsonNode& origin, const nlohmann::json& value);  // json_made.h
 };
 
 // A key as a JSON pointer's step (RFC 6901).

@@ -16,6 +16,7 @@
 #include "sim/scenario/load_precision.h"
 #include "sim/scenario/load_synthetic.h"
 #include "sim/scenario/load_workload.h"
+#include "sim/scenario/study_axes.h"
 
 namespace moesim {
 namespace {
@@ -172,8 +173,10 @@ std::string resolve_model(const std::string& name, const std::string& folder) {
 }
 
 Scenario load_scenario(const JsonNode& root, const std::string& folder) {
-  root.allow_only({"name", "model", "shapes_from", "cluster", "workload", "plan", "faults", "vary",
-                   "fidelity", "seed"});
+  std::vector<std::string> keys{"name", "model",  "shapes_from", "cluster", "workload",
+                                "plan", "faults", "fidelity",    "seed"};
+  keys.insert(keys.end(), study_keys().begin(), study_keys().end());
+  root.allow_only(keys);
   Scenario scenario;
   const JsonNode model_node = root.at("model");
   const auto shapes = root.find("shapes_from");

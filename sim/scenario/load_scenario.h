@@ -6,8 +6,9 @@
 
 namespace moesim {
 
-// `root` is a whole scenario without `vary`. Relative paths in it start at `folder`. Throws
-// InputError at the value that is wrong, also for plans that the model or the cluster cannot hold.
+// `root` is a whole scenario; what spans a study in it (study_axes.h) is left alone. Relative paths
+// in it start at `folder`. Throws InputError at the value that is wrong, also for plans that the
+// model or the cluster cannot hold.
 Scenario load_scenario(const JsonNode& root, const std::string& folder);
 
 // A path in the scenario starts from `folder`, one given by --set from where the user is.

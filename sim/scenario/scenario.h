@@ -1,4 +1,4 @@
-// Scenario: one experiment as a checked value, and the study its `vary` spans.
+// Scenario: one experiment as a checked value, and the study its axes span.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,8 @@ struct SyntheticSource {
   struct Mix {
     double at = 0;  // share of the tokens before this moment
     std::vector<std::pair<std::string, double>> shares;
+
+    bool operator==(const Mix&) const = default;
   };
   std::vector<Mix> mixes;  // of domains; empty = the profile's
   int prompt_tokens = 256, answer_tokens = 256;
@@ -30,6 +32,8 @@ struct SyntheticSource {
   std::string model;  // name in the trace's header
   int experts = 0, top_k = 0, groups = 1, kept_groups = 1;
   std::vector<int> layer_ids;
+
+  bool operator==(const SyntheticSource&) const = default;
 };
 
 // Where the routing comes from: a trace file, a forward pass of a model folder over texts, or the
@@ -45,6 +49,8 @@ struct TraceSource {
   double temperature = 0;  // of generated tokens; 0 = greedy
   std::uint64_t sampling_seed = 1;
   SyntheticSource synthetic;
+
+  bool operator==(const TraceSource&) const = default;
 };
 
 // When a workload's windows begin with a new placement, and what that costs.
@@ -87,7 +93,7 @@ struct StudyPoint {
 
 struct Study {
   std::string file, name;
-  std::vector<StudyPoint> points;  // at least one; cross product of `vary` in the file's order
+  std::vector<StudyPoint> points;  // at least one; cross product of the axes (study_axes.h)
 };
 
 // Reads, overrides (`key=value`, value as JSON or a bare word) and checks a scenario file.

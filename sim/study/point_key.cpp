@@ -12,16 +12,6 @@
 namespace moesim {
 namespace {
 
-// The program itself: rebuilt code must not be answered from results of the old one.
-const std::string& program_hash() {
-  static const std::string hash = [] {
-    Sha256 sha;
-    sha.add(MappedFile(std::filesystem::read_symlink("/proc/self/exe").string()).bytes());
-    return sha.hex();
-  }();
-  return hash;
-}
-
 void add_folder(Sha256& hash, const std::string& folder) {
   std::vector<std::string> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder))
@@ -44,6 +34,15 @@ std::string model_file(const std::string& model) {
 }
 
 }  // namespace
+
+const std::string& program_hash() {
+  static const std::string hash = [] {
+    Sha256 sha;
+    sha.add(MappedFile(std::filesystem::read_symlink("/proc/self/exe").string()).bytes());
+    return sha.hex();
+  }();
+  return hash;
+}
 
 std::string point_key(const StudyPoint& point, const std::string& trace_path) {
   Sha256 hash;

@@ -5,18 +5,30 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cstdlib>
 #include <numeric>
 
 namespace moesim {
 namespace {
 
+// A sampled number has up to 17 digits: four tell points apart.
+std::string short_number(const std::string& value) {
+  constexpr std::size_t kShort = 6;
+  char* end = nullptr;
+  const double number = std::strtod(value.c_str(), &end);
+  if (value.size() <= kShort || value.find('.') == std::string::npos) return value;
+  if (*end != '\0' && *end != ' ') return value;
+  return fmt::format("{:.4g}{}", number, end);
+}
+
 // A name speaks for itself; a number needs its key: "eplb", "16 redundant experts".
 std::string value_label(const std::string& key, const std::string& value) {
   const bool name = std::isalpha(static_cast<unsigned char>(value.empty() ? ' ' : value[0])) != 0;
   if (name && value != "true" && value != "false") return value;
+  const std::string shown = short_number(value);
   std::string words = key.substr(key.rfind('.') + 1);
   std::replace(words.begin(), words.end(), '_', ' ');
-  return value + " " + words;
+  return shown + " " + words;
 }
 
 std::string faults_label(const Scenario& scenario) {
@@ -138,14 +150,22 @@ void describe_point(const StudyPoint& point,
                     PointResult& result) {
   const Scenario& scenario = point.scenario;
   result.varied = point.varied;
+  std::string seed;  // last, so that repeats share all that is before it
   for (const auto& [key, value] : point.varied) {
+    if (key == "seed") {
+      seed = "seed " + value;
+      continue;
+    }
     std::string label = value_label(key, value);
     if (key == "faults") label = faults_label(scenario);
     if (key == "plan.rebalance") label = rebalance_label(scenario);
     if (key == "plan.placement") label = scenario.plan.placement_strategy;
     result.label += (result.label.empty() ? "" : ", ") + label;
   }
-  if (result.label.empty()) result.label = scenario.plan.placement_strategy;
+  if (result.label.empty())
+    result.label = seed.empty() ? scenario.plan.placement_strategy : seed;
+  else if (!seed.empty())
+    result.label += ", " + seed;
   result.scenario_name = scenario.name;
   result.model = model.name;
   result.routed_by = routing_model(scenario, trace);

@@ -1,11 +1,9 @@
 // The parent's side: which points are missing, worker processes by exec, the collected result.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <spawn.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -13,39 +11,26 @@
 #include <set>
 
 #include "sim/io/files.h"
+#include "sim/result/write_study.h"
+#include "sim/study/claims.h"
 #include "sim/study/study.h"
+#include "sim/study/worker_pool.h"
 
 namespace moesim {
 namespace {
-
-struct Work {
-  std::size_t point = 0;
-  std::string trace, file;
-};
 
 // Of a point's result file: beside it.
 std::string links_file(const std::string& file) {
   return std::filesystem::path(file).replace_extension(".links.csv").string();
 }
 
-pid_t start_worker(const Study& study, const Work& work, const RunOptions& options) {
-  std::vector<std::string> words{
-      "moesim",   "worker", study.file, "--point",   std::to_string(work.point),  "--trace",
-      work.trace, "--out",  work.file,  "--threads", options.jobs > 1 ? "1" : "2"};
-  if (options.links) words.insert(words.end(), {"--links", links_file(work.file)});
+std::vector<std::string> worker_command(const Study& study, const RunOptions& options) {
+  std::vector<std::string> words{"worker", study.file, "--threads", options.jobs > 1 ? "1" : "2"};
   for (const std::string& override_text : options.overrides) {
     words.emplace_back("--set");
     words.push_back(override_text);
   }
-  std::vector<char*> arguments;
-  arguments.reserve(words.size() + 1);
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
-  pid_t process = 0;
-  if (posix_spawn(&process, "/proc/self/exe", nullptr, nullptr, arguments.data(), environ) != 0) {
-    throw MachineError("cannot start a worker process");
-  }
-  return process;
+  return words;
 }
 
 // The worker's exit code as ours; a worker that a signal ended has failed its run.
@@ -53,35 +38,6 @@ ExitCode exit_code_of(int status) {
   if (!WIFEXITED(status)) return ExitCode::check_failed;
   const int code = WEXITSTATUS(status);
   return code >= 0 && code <= 3 ? static_cast<ExitCode>(code) : ExitCode::check_failed;
-}
-
-// Runs all work, `jobs` at a time; goes on after a failure so that the other points are kept.
-void run_workers(const Study& study, const std::vector<Work>& todo, const RunOptions& options) {
-  std::map<pid_t, std::size_t> running;
-  std::size_t next = 0;
-  std::size_t done = 0;
-  std::vector<std::pair<std::size_t, int>> failed;  // point, status
-  while (next < todo.size() || !running.empty()) {
-    while (next < todo.size() &&
-           running.size() < static_cast<std::size_t>(std::max(options.jobs, 1))) {
-      running[start_worker(study, todo[next], options)] = todo[next].point;
-      ++next;
-    }
-    int status = 0;
-    const pid_t ended = ::waitpid(-1, &status, 0);
-    const auto worker = running.find(ended);
-    if (worker == running.end()) continue;
-    if (status != 0) failed.emplace_back(worker->second, status);
-    running.erase(worker);
-    options.say(fmt::format("point {} of {} done", ++done, todo.size()));
-  }
-  if (failed.empty()) return;
-  const auto [point, status] = *std::min_element(failed.begin(), failed.end());
-  const std::string how =
-      WIFSIGNALED(status) ? fmt::format("was ended by signal {}", WTERMSIG(status)) : "failed";
-  throw WorkerFailed(fmt::format("{} of {} points failed; the first, point {}, {}", failed.size(),
-                                 todo.size(), point + 1, how),
-                     exit_code_of(status));
 }
 
 // The result kept from an earlier run; none when there is none or it is no whole result.
@@ -95,6 +51,93 @@ std::optional<PointResult> stored_point(const std::string& file) {
     return std::nullopt;
   }
 }
+
+// Whether a run has to compute the point.
+bool lacks_result(const std::string& file, bool links) {
+  const auto stored = stored_point(file);
+  return !stored || (links && stored->ran && !std::filesystem::exists(links_file(file)));
+}
+
+// Hands the points out, `jobs` at a time; goes on after a failure so that the other points are
+// kept.
+class Computation {
+ public:
+  Computation(const Study& study, const RunOptions& options)
+      : options_(options),
+        pool_(worker_command(study, options), static_cast<std::size_t>(options.jobs)) {}
+
+  void run(const std::vector<PointWork>& todo) {
+    begin_ = std::chrono::steady_clock::now();
+    total_ = todo.size();
+    for (const PointWork& work : todo) {
+      while (pool_.full()) wait();
+      if (!claim(work)) continue;
+      running_[work.point] = work.file;
+      pool_.start(work);
+    }
+    while (pool_.busy() > 0) wait();
+    if (!failed_.empty()) fail();
+  }
+
+ private:
+  // Another run may have finished the point since this one looked, so look again once it is ours.
+  bool claim(const PointWork& work) {
+    if (!options_.shard) return true;
+    if (claims_.take(work.file)) {
+      if (lacks_result(work.file, options_.links)) return true;
+      claims_.give_back(work.file);
+    }
+    --total_;
+    return false;
+  }
+
+  void wait() {
+    const auto ended = pool_.wait(std::chrono::milliseconds(1000));
+    claims_.renew();
+    if (ended) {
+      if (ended->status != 0) failed_.emplace_back(ended->point, ended->status);
+      claims_.give_back(running_[ended->point]);
+      running_.erase(ended->point);
+      ++done_;
+    }
+    const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - begin_;
+    options_.progress({done_, total_, taken.count()});
+  }
+
+  [[noreturn]] void fail() const {
+    const auto [point, status] = *std::min_element(failed_.begin(), failed_.end());
+    const std::string how =
+        WIFSIGNALED(status) ? fmt::format("was ended by signal {}", WTERMSIG(status)) : "failed";
+    throw WorkerFailed(fmt::format("{} of {} points failed; the first, point {}, {}",
+                                   failed_.size(), total_, point + 1, how),
+                       exit_code_of(status));
+  }
+
+  const RunOptions& options_;
+  WorkerPool pool_;
+  Claims claims_;
+  std::chrono::steady_clock::time_point begin_;
+  std::size_t done_ = 0, total_ = 0;
+  std::map<std::size_t, std::string> running_;       // point -> file
+  std::vector<std::pair<std::size_t, int>> failed_;  // point, status
+};
+
+// Forward passes and draws that points share are looked up once, not once a point.
+class Traces {
+ public:
+  explicit Traces(const RunOptions& options) : options_(options) {}
+
+  std::string prepare(const TraceSource& source) {
+    for (const auto& [known, path] : known_)
+      if (known == source) return path;
+    known_.emplace_back(source, prepare_trace(source, options_.out + "/traces", options_));
+    return known_.back().second;
+  }
+
+ private:
+  const RunOptions& options_;
+  std::vector<std::pair<TraceSource, std::string>> known_;
+};
 
 // A run that fails before its first result leaves none of the folders it has made.
 class EmptyFolders {
@@ -120,32 +163,64 @@ std::string wall_file(const std::string& result_file) {
   return std::filesystem::path(result_file).replace_extension(".wall.json").string();
 }
 
-StudyResult run_study(const Study& study, const RunOptions& options) {
+StudyRun::StudyRun(const Study& study, const RunOptions& options)
+    : study_(study), options_(options) {
   const EmptyFolders leaves_none(options.out);
   make_folder(options.out + "/points");
-  std::vector<Work> todo;
-  std::vector<std::string> files;
+  Traces traces(options);
+  for (const StudyPoint& point : study.points) {
+    traces_.push_back(traces.prepare(point.scenario.trace));
+    files_.push_back(options.out + "/points/" + point_key(point, traces_.back()) + ".json");
+  }
+}
+
+// In the order to compute them: of a shard its own first.
+std::vector<std::size_t> StudyRun::todo() const {
+  const Shard shard = options_.shard.value_or(Shard{});
+  std::vector<std::size_t> order;
   std::set<std::string> planned;
-  for (std::size_t i = 0; i < study.points.size(); ++i) {
-    const StudyPoint& point = study.points[i];
-    const std::string trace = prepare_trace(point.scenario.trace, options.out + "/traces", options);
-    files.push_back(options.out + "/points/" + point_key(point, trace) + ".json");
-    const auto stored = stored_point(files.back());
-    const bool table_missing = options.links && stored && stored->ran &&
-                               !std::filesystem::exists(links_file(files.back()));
-    if ((table_missing || !stored) && planned.insert(files.back()).second) {
-      todo.push_back({i, trace, files.back()});
+  for (std::size_t turn = 0; turn < shard.count; ++turn) {
+    for (std::size_t i = (shard.index - 1 + turn) % shard.count; i < files_.size();
+         i += shard.count) {
+      if (planned.insert(files_[i]).second && lacks_result(files_[i], options_.links))
+        order.push_back(i);
     }
   }
-  run_workers(study, todo, options);
-  StudyResult result{study.name, study.file, {}};
-  for (const std::string& file : files) {
-    auto point = stored_point(file);
-    if (!point) throw CheckError("a worker ended well but left no result in " + file);
-    result.points.push_back(std::move(*point));
-  }
-  write_file(options.out + "/result.json", to_json(result).dump(1) + "\n");
+  return order;
+}
+
+void StudyRun::compute() {
+  const EmptyFolders leaves_none(options_.out);
+  make_folder(options_.out + "/points");
+  std::vector<PointWork> works;
+  for (const std::size_t i : todo())
+    works.push_back({i, traces_[i], files_[i], options_.links ? links_file(files_[i]) : ""});
+  Computation(study_, options_).run(works);
+}
+
+std::size_t StudyRun::missing() const {
+  const std::set<std::string> files(files_.begin(), files_.end());
+  return static_cast<std::size_t>(std::count_if(
+      files.begin(), files.end(), [](const std::string& file) { return !stored_point(file); }));
+}
+
+StudyResult StudyRun::collect() const {
+  StudyResult result{study_.name, study_.file, {}};
+  const bool large = files_.size() > kMostDetailed;
+  write_study(options_.out + "/result.json", result, files_.size(), [&](std::size_t i) {
+    auto point = stored_point(files_[i]);
+    if (!point) throw CheckError("a worker ended well but left no result in " + files_[i]);
+    result.points.push_back(*point);
+    if (large) drop_details(result.points.back());
+    return std::move(*point);
+  });
   return result;
+}
+
+StudyResult run_study(const Study& study, const RunOptions& options) {
+  StudyRun run(study, options);
+  run.compute();
+  return run.collect();
 }
 
 }  // namespace moesim

@@ -1,8 +1,10 @@
 // Runs the points of a study: traces first, then one fresh process per point (SimGrid is one engine
-// a process), and collects their results.
+// a process), and collects their results. Several runs may share a folder, also from several
+// machines.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,13 +13,27 @@
 
 namespace moesim {
 
+// A run's share of a study's points: those with number `index`, counted from 1, and every `count`th
+// after it come first; then it takes over what no other run has claimed.
+struct Shard {
+  std::size_t index = 1, count = 1;
+};
+
+struct RunProgress {
+  std::size_t done = 0, total = 0;  // points of this run, without those stored before
+  double seconds = 0;               // since the first began
+};
+
 struct RunOptions {
   std::string out;                     // folder of this study's results
   int jobs = 1;                        // points at a time
   bool links = false;                  // also out/points/<key>.links.csv, every link and exchange
   std::vector<std::string> overrides;  // as given to load_study: the workers load the same study
+  std::optional<Shard> shard;          // claim points one by one; nullopt: all are this run's
   std::function<void(const std::string&)> say = [](const std::string&) {
-  };  // progress, one line each
+  };  // what is being made, one line each
+  std::function<void(const RunProgress&)> progress = [](const RunProgress&) {
+  };  // after every point, and every second or so
 };
 
 // The trace a scenario replays: its file, or a forward pass made now and kept in `folder` under the
@@ -25,6 +41,9 @@ struct RunOptions {
 std::string prepare_trace(const TraceSource& source,
                           const std::string& folder,
                           const RunOptions& options);
+
+// Of the program itself: rebuilt code must not be answered from results of the old one.
+const std::string& program_hash();
 
 // Hash of all a point's result depends on: scenario, trace (its stored SHA-256), model,
 // accelerator, calibration files, program. Names the point's file.
@@ -40,8 +59,31 @@ PointResult run_point(const StudyPoint& point,
 // Of a point's result file: beside it, how long planning took on the machine that ran it.
 std::string wall_file(const std::string& result_file);
 
-// Writes out/points/<key>.json for points that have none, then out/result.json; returns the whole.
-// A worker's failure is thrown on as WorkerFailed after the other workers have ended.
+inline constexpr std::size_t kMostDetailed = 1000;  // points; some 30 MB
+
+// The points of one study and where their results lie.
+class StudyRun {
+ public:
+  // Makes the traces and works out the keys. Keeps references to both arguments.
+  StudyRun(const Study& study, const RunOptions& options);
+
+  // Writes out/points/<key>.json for points that have none and are free. A worker's failure is
+  // thrown on as WorkerFailed after the other workers have ended.
+  void compute();
+  std::size_t missing() const;  // points without a result: other runs have claimed them
+  // Needs all; also writes out/result.json. Of more than kMostDetailed points the value returned
+  // lacks what drop_details (sim/result/write_study.h) takes out; the file has it.
+  StudyResult collect() const;
+
+ private:
+  std::vector<std::size_t> todo() const;
+
+  const Study& study_;
+  const RunOptions& options_;
+  std::vector<std::string> traces_, files_;  // by point
+};
+
+// All of it, for a run that is no shard.
 StudyResult run_study(const Study& study, const RunOptions& options);
 
 // A worker process failed; it has already said why.

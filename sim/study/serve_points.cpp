@@ -1,0 +1,82 @@
+// The worker's side: one forked process a point.
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "sim/io/files.h"
+#include "sim/scenario/study_reader.h"
+#include "sim/study/study.h"
+#include "sim/study/worker_pool.h"
+
+namespace moesim {
+namespace {
+
+// The next line from the channel; empty when it is closed.
+std::string next_line(int channel, std::string& buffer) {
+  for (;;) {
+    if (const auto end = buffer.find('\n'); end != std::string::npos) {
+      std::string line = buffer.substr(0, end);
+      buffer.erase(0, end + 1);
+      return line;
+    }
+    std::array<char, 4096> part{};
+    const ssize_t size = ::read(channel, part.data(), part.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size <= 0) return "";
+    buffer.append(part.data(), static_cast<std::size_t>(size));
+  }
+}
+
+PointWork read_work(const std::string& line) {
+  const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+  if (!json.is_object()) throw InputError("a worker reads points from run, one JSON object a line");
+  return {json.value("point", std::size_t{0}), json.value("trace", ""), json.value("out", ""),
+          json.value("links", "")};
+}
+
+void run_work(const StudyReader& study, const PointWork& work, int threads) {
+  if (work.point >= study.size()) {
+    throw InputError("point " + std::to_string(work.point) + ": the study has " +
+                     std::to_string(study.size()) + " points, counted from 0");
+  }
+  const PointResult result = run_point(study.point(work.point), work.trace, threads, work.links);
+  if (std::filesystem::path(work.file).stem() != result.key)
+    throw InputError("the scenario, or a file it names, has changed while the study ran");
+  if (!result.windows.empty())  // times of this machine stay out of results
+    write_file(wall_file(work.file),
+               nlohmann::json{{"planning_seconds", result.planning_seconds}}.dump(1) + "\n");
+  write_file(work.file, to_json(result).dump(1) + "\n");
+}
+
+}  // namespace
+
+void serve_points(const std::string& scenario,
+                  const std::vector<std::string>& overrides,
+                  int threads,
+                  int channel) {
+  const StudyReader study(scenario, overrides);
+  program_hash();  // once here, not again in every process
+  std::string buffer;
+  for (std::string line; !(line = next_line(channel, buffer)).empty();) {
+    const PointWork work = read_work(line);
+    const pid_t process = ::fork();
+    if (process < 0) throw MachineError("cannot start a process for a point");
+    if (process == 0) {
+      ::close(channel);
+      return run_work(study, work, threads);
+    }
+    int status = 0;
+    while (::waitpid(process, &status, 0) < 0 && errno == EINTR) continue;
+    const std::string answer = std::to_string(status) + "\n";
+    if (::send(channel, answer.data(), answer.size(), MSG_NOSIGNAL) < 0) return;  // run has gone
+  }
+}
+
+}  // namespace moesim
