@@ -11,6 +11,7 @@
 #include "sim/plan/all_to_all.h"
 #include "sim/plan/collective.h"
 #include "sim/plan/placement.h"
+#include "sim/train/pipeline.h"
 #include "workloads/traces/importer.h"
 
 namespace moesim {
@@ -46,6 +47,7 @@ const std::vector<Listing>& listings() {
       {"placements", print_catalog<PlacementPart>},
       {"all_to_all", print_all_to_all},
       {"collectives", print_catalog<CollectivePart>},
+      {"training_schedules", print_catalog<SchedulePart>},
       {"charts", print_catalog<ChartPart>},
       {"importers", print_catalog<TraceImporter>},
       {"graph_importers", print_catalog<GraphImporter>},
@@ -74,11 +76,12 @@ void add_list(CLI::App& command) {
   command.callback([kind] { list(*kind); });
 }
 
-const Registered<Command> registered{"list",
-                                     "List topologies, placements, all_to_all, collectives, "
-                                     "charts, importers, graph_importers, models, "
-                                     "accelerators, clusters",
-                                     {add_list}};
+const Registered<Command> registered{
+    "list",
+    "List topologies, placements, all_to_all, collectives, "
+    "training_schedules, charts, importers, graph_importers, models, "
+    "accelerators, clusters",
+    {add_list}};
 
 }  // namespace
 }  // namespace moesim

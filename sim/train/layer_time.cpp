@@ -9,6 +9,7 @@
 #include "sim/plan/collective.h"
 #include "sim/plan/fabric_paths.h"
 #include "sim/train/group_cluster.h"
+#include "sim/train/rank_parameters.h"
 #include "sim/train/training_format.h"
 
 namespace moesim {
@@ -91,7 +92,6 @@ double LayerTimes::interference() const {
 }
 
 LayerTime LayerTimes::timed(const std::vector<KernelWork>& works) const {
-  basis_ = weaker(basis_, timer_.sum(works).basis);
   return time_of_works(works, timer_, constants_, plan_.recompute);
 }
 
@@ -117,6 +117,12 @@ std::vector<KernelWork> LayerTimes::works_of(const LayerShape& shape) const {
   return works;
 }
 
+// Every micro-batch's gradients are added to those in memory.
+Seconds LayerTimes::accumulation(const RankParameters& parameters) const {
+  const Bytes moved(2 * kGradientBytes * parameters.all());
+  return timer_.time({"elementwise", Flops(0), moved, "bf16"}).time;
+}
+
 LayerTime LayerTimes::make_layer(const LayerShape& shape) const {
   LayerTime time = timed(works_of(shape));
   if (plan_.recompute == Recompute::selective && shape.attention.kind == AttentionKind::latent) {
@@ -136,6 +142,7 @@ LayerTime LayerTimes::make_layer(const LayerShape& shape) const {
           again);
     time.backward_input.compute += timer_.sum(again).time;
   }
+  time.backward_weight.compute += accumulation(layer_parameters(model_, plan_, shape));
   const bool again = plan_.recompute == Recompute::full;
   if (shape.ffn == FfnKind::moe) {
     const Seconds once = routing_.dispatch + routing_.combine;
@@ -181,6 +188,7 @@ LayerTime LayerTimes::head() const {
   LayerTime time = timed(head_work(model_, plan_.tokens(), columns));
   time.forward.tensor += tensor_gather_;
   time.backward_input.tensor += tensor_reduce_;
+  time.backward_weight.compute += accumulation(embedding_parameters(model_, plan_));  // as large
   return time;
 }
 

@@ -9,6 +9,7 @@
 #include "sim/cluster/cluster.h"
 #include "sim/cost/kernel_timer.h"
 #include "sim/train/pass_time.h"
+#include "sim/train/rank_parameters.h"
 #include "sim/train/training_constants.h"
 #include "sim/train/training_plan.h"
 
@@ -50,6 +51,7 @@ class LayerTimes {
 
  private:
   std::vector<KernelWork> works_of(const LayerShape& shape) const;
+  Seconds accumulation(const RankParameters& parameters) const;
   LayerTime timed(const std::vector<KernelWork>& works) const;
   LayerTime make_layer(const LayerShape& shape) const;
 

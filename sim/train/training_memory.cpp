@@ -10,28 +10,6 @@
 namespace moesim {
 namespace {
 
-// Of one layer and rank: attention, dense and shared parts are split over the TP group.
-RankParameters of_layer(const MoeModel& model, const TrainingPlan& plan, const LayerShape& layer) {
-  const AttentionParameters attention = attention_parameters(layer.attention, model.hidden);
-  const auto tensor = static_cast<double>(plan.tensor);
-  RankParameters sum;
-  sum.dense =
-      static_cast<double>(attention.split) / tensor +
-      static_cast<double>(attention.replicated + attention.vectors + norm_parameters(model, layer) +
-                          hyper_connection_parameters(model, layer)) +
-      static_cast<double>(dense_parameters(model, layer)) / tensor;
-  if (layer.ffn != FfnKind::moe) return sum;
-  sum.dense += static_cast<double>(router_parameters(model)) +
-               static_cast<double>(shared_expert_parameters(model)) / tensor;
-  sum.experts = static_cast<double>(model.experts * expert_parameters(model)) / plan.expert;
-  return sum;
-}
-
-void add(RankParameters& sum, const RankParameters& more) {
-  sum.dense += more.dense;
-  sum.experts += more.experts;
-}
-
 // Elements a token that attention keeps as inputs of its products and of its kernel.
 double attention_elements(const AttentionShape& shape, std::int64_t tensor, bool expands_again) {
   const AttentionShape local = tensor_share(shape, tensor);
@@ -58,17 +36,11 @@ RankParameters rank_parameters(const MoeModel& model,
                                const TrainingPlan& plan,
                                const std::vector<Segment>& held) {
   RankParameters sum;
-  const double table = static_cast<double>(model.vocabulary * model.hidden) / plan.tensor;
   for (const Segment& segment : held) {
     for (std::size_t layer = segment.first; layer < segment.last; ++layer)
-      add(sum, of_layer(model, plan, model.layers[layer]));
-    if (segment.embeds) sum.dense += table;
-    if (!segment.heads) continue;
-    const bool shared = model.tied_embeddings && segment.embeds;
-    sum.dense += static_cast<double>(final_norm_parameters(model)) + (shared ? 0 : table);
-    if (!plan.mtp) continue;
-    add(sum, of_layer(model, plan, model.mtp_layers.back()));
-    sum.dense += 2.0 * static_cast<double>(model.hidden * model.hidden) + table;
+      sum += layer_parameters(model, plan, model.layers[layer]);
+    if (segment.embeds) sum += embedding_parameters(model, plan);
+    if (segment.heads) sum += head_parameters(model, plan, segment.embeds);
   }
   return sum;
 }
@@ -105,7 +77,7 @@ TrainingMemory training_memory(const MoeModel& model,
                                double routed) {
   TrainingMemory memory;
   const RankParameters parameters = rank_parameters(model, plan, held);
-  const double all = parameters.dense + parameters.experts;
+  const double all = parameters.all();
   memory.weights = Bytes(kWeightBytes * all);
   memory.gradients = Bytes(kGradientBytes * all);
   memory.optimizer = Bytes(

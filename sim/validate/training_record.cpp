@@ -46,6 +46,10 @@ ClusterSpec cluster_of_job(const JsonNode& typed, const std::string& calibration
   for (const char* key : {"scale_up_bandwidth_gbs", "scale_out_bandwidth_gbs"})
     if (const auto found = typed.find(key))
       text += ", \"" + std::string(key) + "\": " + std::to_string(found->as_number());
+  // No record says what NICs a rack's GPUs have: those of the rack that comes with the project.
+  if (domain == kUsedOfRack && !typed.find("scale_out_bandwidth_gbs"))
+    text += ", \"scale_out_bandwidth_gbs\": " +
+            std::to_string(load_cluster_preset("gb200-nvl72").options.nic.value * 1e-9);
   ClusterSpec spec = cluster_of(read_json_text(text + "}", "the record's cluster")).spec;
   spec.calibration = calibration;
   spec.options.nodes = std::max(1, ranks / domain);
