@@ -52,17 +52,20 @@ LayerTime time_of_works(const std::vector<KernelWork>& works,
                         const TrainingConstants& constants,
                         Recompute recompute) {
   LayerTime sum;
+  const auto time_of = [&](const KernelWork& work) {
+    return timer.time(work).time / constants.sustained_share;
+  };
   for (const KernelWork& work : works) {
-    const Seconds once = timer.time(work).time;
+    const Seconds once = time_of(work);
     const bool product = work.tiles.exist(), pass = work.kernel == "elementwise";
     sum.forward.compute += once;
     if (product) {
       sum.backward_input.compute += once;
       sum.backward_weight.compute += once;
     } else if (is_attention(work)) {
-      sum.backward_input.compute += timer.time(scaled(work, constants.attention_backward)).time;
+      sum.backward_input.compute += time_of(scaled(work, constants.attention_backward));
     } else if (pass) {
-      sum.backward_input.compute += timer.time(scaled(work, constants.pass_backward)).time;
+      sum.backward_input.compute += time_of(scaled(work, constants.pass_backward));
     } else if (work.kernel == "state_scan") {
       sum.backward_input.compute += 2 * once;
     } else {
@@ -140,7 +143,7 @@ LayerTime LayerTimes::make_layer(const LayerShape& shape) const {
           plan_.tokens(),
           {shape.attention.q_lora_rank, local.heads * query, format.format, format.precision},
           again);
-    time.backward_input.compute += timer_.sum(again).time;
+    time.backward_input.compute += timer_.sum(again).time / constants_.sustained_share;
   }
   time.backward_weight.compute += accumulation(layer_parameters(model_, plan_, shape));
   const bool again = plan_.recompute == Recompute::full;

@@ -65,7 +65,8 @@ double kept_bytes_per_token(const MoeModel& model,
   if (layer.ffn != FfnKind::moe) return bytes;
   const auto row = static_cast<double>(model.expert_hidden());
   bytes += part(static_cast<double>(model.shared_width));
-  bytes += routed * (input * row + part(static_cast<double>(model.expert_width)) + kValue * row);
+  // The routing weight is applied before the down projection, so that its output need not be kept.
+  bytes += routed * (input * row + part(static_cast<double>(model.expert_width)));
   return bytes;
 }
 
