@@ -16,7 +16,6 @@ namespace moesim {
 namespace {
 
 constexpr int kSeeds = 8;
-constexpr int kRanksOfNode = 8;
 
 struct ChosenProfile {
   SynthProfile profile;
@@ -50,21 +49,13 @@ struct RecordedBalance {
   double copies = 0;  // of the EP group in one layer; 0 = without end
 };
 
-// Whole nodes keep expert groups in prefill, decode is balanced over all ranks (EPLB README).
-int nodes_of(const RecordedBalance& recorded) {
-  const int nodes = recorded.ranks / kRanksOfNode;
-  const bool whole = recorded.ranks % kRanksOfNode == 0 && nodes > 0 &&
-                     static_cast<int>(recorded.model.groups) % nodes == 0;
-  return recorded.prefill && whole ? nodes : 1;
-}
-
+// EPLB in its global form: no record says how ranks fall into nodes.
 std::vector<Placement> place(const RecordedBalance& recorded,
                              const std::vector<std::vector<double>>& load) {
   PlacementInput input;
   input.load = load;
   input.slots = static_cast<int>(recorded.model.experts) + recorded.redundant;
   input.ranks = recorded.ranks;
-  input.nodes = nodes_of(recorded);
   input.groups = static_cast<int>(recorded.model.groups);
   const std::string strategy = recorded.balancer == "eplb" ? "eplb" : "contiguous";
   return Catalog<PlacementPart>::instance().at(strategy, "placement")(input);
