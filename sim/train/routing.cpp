@@ -40,27 +40,32 @@ ExchangeShape shape_of(const MoeModel& model,
   return shape;
 }
 
+// The exchanges of one micro-batch of an EP group.
+struct GroupExchange {
+  const Cluster& cluster;
+  const TrainingPlan& plan;
+  const AllToAllPart& part;
+  ExchangeShape shape;
+  std::shared_ptr<const RoutedCopies> routed;
+};
+
 // The last rank's end of all stages of one direction.
-Seconds exchange_of(const Cluster& cluster,
-                    const TrainingPlan& plan,
-                    const ExchangeShape& shape,
-                    const AllToAllPart& part,
-                    const std::shared_ptr<const RoutedCopies>& routed,
-                    bool dispatch,
-                    Basis& basis) {
-  const FabricPaths paths(cluster.fabric);
+Seconds time_of(const GroupExchange& group, bool dispatch, Basis& basis) {
+  const int ranks = group.plan.expert;
+  const FabricPaths paths(group.cluster.fabric);
   ExchangeInputs inputs;
-  inputs.algorithm = plan.all_to_all;
-  inputs.timing = weakest_timing({plan.all_to_all, dispatch ? "dispatch" : "combine",
-                                  plan.expert <= cluster.fabric.ranks_per_node},
-                                 cluster, plan.expert);
-  inputs.experts = shape.physical_experts;
-  inputs.memory_bandwidth = cluster.accelerator.memory_bandwidth;
-  inputs.peers = plan.expert - 1;
+  inputs.algorithm = group.plan.all_to_all;
+  inputs.timing = weakest_timing({group.plan.all_to_all, dispatch ? "dispatch" : "combine",
+                                  ranks <= group.cluster.fabric.ranks_per_node},
+                                 group.cluster, ranks);
+  inputs.experts = group.shape.physical_experts;
+  inputs.memory_bandwidth = group.cluster.accelerator.memory_bandwidth;
+  inputs.peers = ranks - 1;
   basis = weaker(basis, inputs.timing.basis);
+  const auto& traffic = dispatch ? group.part.dispatch : group.part.combine;
   Seconds time{};
-  for (const Exchange& stage : make_stages(
-           paths, plan.expert, inputs, (dispatch ? part.dispatch : part.combine)(shape, routed)))
+  for (const Exchange& stage :
+       make_stages(paths, ranks, inputs, traffic(group.shape, group.routed)))
     time += exchange_time(stage);
   return time;
 }
@@ -111,11 +116,11 @@ TrainingRouting route_micro_batch(const MoeModel& model,
   drop_tokens(model, plan, *routed, routing);
   if (plan.expert == 1) return routing;
   const AllToAllPart& part = Catalog<AllToAllPart>::instance().at(plan.all_to_all, "all-to-all");
-  const ExchangeShape shape = shape_of(model, cluster, plan, part);
-  check_shape(part, shape);
+  const GroupExchange group{cluster, plan, part, shape_of(model, cluster, plan, part), routed};
+  check_shape(part, group.shape);
   routing.sms = part.default_sms;
-  routing.dispatch = exchange_of(cluster, plan, shape, part, routed, true, routing.basis);
-  routing.combine = exchange_of(cluster, plan, shape, part, routed, false, routing.basis);
+  routing.dispatch = time_of(group, true, routing.basis);
+  routing.combine = time_of(group, false, routing.basis);
   // Dropped copies are not sent; what is left takes its share of the rows' time.
   const double kept = 1 - routing.dropped;
   routing.dispatch *= kept;

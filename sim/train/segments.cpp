@@ -10,7 +10,7 @@ double length(const LayerTime& time) {
   return (time.forward.total() + time.backward().total()).count();
 }
 
-// By number of segments and layers before: where the last segment begins in the best cut.
+// By number of segments and items before: where the last segment begins in the best cut.
 std::vector<std::size_t> best_cuts(const std::vector<double>& before, std::size_t count) {
   const std::size_t layers = before.size() - 1;
   const double never = std::numeric_limits<double>::infinity();
@@ -39,23 +39,21 @@ std::vector<Segment> cut_segments(const MoeModel& model,
                                   const TrainingPlan& plan,
                                   const LayerTimes& times,
                                   std::size_t count) {
-  LayerTime end = times.head();
-  if (plan.mtp) end += times.mtp();
-  std::vector<LayerTime> layers;
+  std::vector<LayerTime> items{times.embedding()};
+  for (const LayerShape& layer : model.layers) items.push_back(times.layer(layer));
+  items.push_back(times.head());
+  if (plan.mtp) items.back() += times.mtp();
   std::vector<double> before{0};
-  for (std::size_t layer = 0; layer < model.layers.size(); ++layer) {
-    LayerTime time = times.layer(model.layers[layer]);
-    if (layer == 0) time += times.embedding();
-    if (layer + 1 == model.layers.size()) time += end;
-    before.push_back(before.back() + length(time));
-    layers.push_back(time);
-  }
+  for (const LayerTime& item : items) before.push_back(before.back() + length(item));
   const std::vector<std::size_t> cuts = best_cuts(before, count);
   std::vector<Segment> segments;
   for (std::size_t i = 0; i < count; ++i) {
-    Segment segment{cuts[i], cuts[i + 1], i == 0, i + 1 == count, {}};
-    for (std::size_t layer = segment.first; layer < segment.last; ++layer)
-      segment.time += layers[layer];
+    Segment segment;
+    segment.embeds = i == 0;
+    segment.heads = i + 1 == count;
+    segment.first = cuts[i] - (segment.embeds ? 0 : 1);
+    segment.last = cuts[i + 1] - (segment.heads ? 2 : 1);
+    for (std::size_t item = cuts[i]; item < cuts[i + 1]; ++item) segment.time += items[item];
     segments.push_back(segment);
   }
   return segments;

@@ -14,8 +14,8 @@ struct Segment {
   LayerTime time;
 };
 
-// `count` segments, none without a layer, of least sum of squared times: embedding counts to the
-// first, head and multi-token prediction module to the last.
+// `count` segments of least sum of squared times. The first begins with the embedding, the last
+// ends with head and multi-token prediction module, together, and may have no layer beside them.
 std::vector<Segment> cut_segments(const MoeModel& model,
                                   const TrainingPlan& plan,
                                   const LayerTimes& times,

@@ -73,26 +73,25 @@ double kept_bytes_per_token(const MoeModel& model,
 TrainingMemory training_memory(const MoeModel& model,
                                const TrainingPlan& plan,
                                const Accelerator& accelerator,
-                               const std::vector<Segment>& held,
-                               const std::vector<int>& in_flight,
-                               double routed) {
+                               const HeldSegments& held) {
   TrainingMemory memory;
-  const RankParameters parameters = rank_parameters(model, plan, held);
+  const RankParameters parameters = rank_parameters(model, plan, held.segments);
   const double all = parameters.all();
   memory.weights = Bytes(kWeightBytes * all);
   memory.gradients = Bytes(kGradientBytes * all);
   memory.optimizer = Bytes(
       kOptimizerBytes * (parameters.dense / plan.data() + parameters.experts / plan.expert_data()));
   const auto tokens = static_cast<double>(plan.rank_tokens());
-  for (std::size_t i = 0; i < held.size(); ++i) {
+  for (std::size_t i = 0; i < held.segments.size(); ++i) {
+    const Segment& segment = held.segments[i];
     double of_token = 0;
-    for (std::size_t layer = held[i].first; layer < held[i].last; ++layer)
-      of_token += kept_bytes_per_token(model, plan, model.layers[layer], routed);
-    if (held[i].heads && plan.mtp)
-      of_token += kept_bytes_per_token(model, plan, model.mtp_layers.back(), routed);
-    memory.activations += Bytes(of_token * tokens * in_flight[i]);
+    for (std::size_t layer = segment.first; layer < segment.last; ++layer)
+      of_token += kept_bytes_per_token(model, plan, model.layers[layer], held.routed);
+    if (segment.heads && plan.mtp)
+      of_token += kept_bytes_per_token(model, plan, model.mtp_layers.back(), held.routed);
+    memory.activations += Bytes(of_token * tokens * held.in_flight[i]);
     // Logits and their gradient in f32, of one micro-batch.
-    if (held[i].heads)
+    if (segment.heads)
       memory.activations +=
           Bytes(8 * static_cast<double>(plan.tokens() * model.vocabulary) / plan.tensor);
   }

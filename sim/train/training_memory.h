@@ -27,12 +27,15 @@ double kept_bytes_per_token(const MoeModel& model,
                             const LayerShape& layer,
                             double routed);
 
-// in_flight: most micro-batches of each held segment that wait for their backward.
+// The segments a stage holds, and for each the most micro-batches that wait for their backward.
+struct HeldSegments {
+  std::vector<Segment> segments;
+  std::vector<int> in_flight;
+  double routed = 0;  // as kept_bytes_per_token has it
+};
 TrainingMemory training_memory(const MoeModel& model,
                                const TrainingPlan& plan,
                                const Accelerator& accelerator,
-                               const std::vector<Segment>& held,
-                               const std::vector<int>& in_flight,
-                               double routed);
+                               const HeldSegments& held);
 
 }  // namespace moesim

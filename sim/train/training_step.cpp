@@ -123,7 +123,7 @@ TrainingStep train_step(const MoeModel& model,
                  left_over(cluster, plan, parameters, "all_gather", run.first_forward[i]);
     stage.optimizer = optimizer_time(accelerator, plan, parameters);
     stage.memory =
-        training_memory(model, plan, accelerator, stages[i].held, run.in_flight[i], routed);
+        training_memory(model, plan, accelerator, {stages[i].held, run.in_flight[i], routed});
     stage.fits = stage.memory.total() <= accelerator.memory;
     if (stage.sync + stage.optimizer > longest) {
       longest = stage.sync + stage.optimizer;

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -161,7 +162,7 @@ TEST_CASE("Weights of all stages and ranks are the model's") {
   const std::vector<Segment> segments = cut_segments(model, plan, times, 16);
   double dense = 0, experts = 0;
   for (const Segment& segment : segments) {
-    CHECK(segment.last > segment.first);
+    CHECK(segment.last >= segment.first);
     const RankParameters of = rank_parameters(model, plan, {segment});
     dense += of.dense;
     experts += of.experts * plan.expert;
@@ -220,4 +221,30 @@ TEST_CASE("Plans that cannot be are refused by their key") {
   plan.global_batch = 16;
   plan.overlap = true;
   CHECK(refusal(plan, model, "gb200").find("overlap") == 0);
+}
+
+TEST_CASE("Segments follow each other and are as even as whole layers allow") {
+  const MoeModel model = load_model("deepseek-v3");
+  TrainingPlan plan = deepseek_plan();
+  plan.mtp = true;
+  const LayerTimes times(model, rack(), plan);
+  const auto length = [](const LayerTime& time) {
+    return (time.forward.total() + time.backward().total()).count();
+  };
+  const double layer = length(times.layer(model.layers.back()));
+  const double head = length(times.head()) + length(times.mtp());
+  for (const std::size_t count : {1U, 4U, 16U, 32U}) {
+    CAPTURE(count);
+    const std::vector<Segment> segments = cut_segments(model, plan, times, count);
+    REQUIRE(segments.size() == count);
+    CHECK(segments.front().first == 0);
+    CHECK(segments.back().last == model.layers.size());
+    double all = 0, longest = 0;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i > 0) CHECK(segments[i].first == segments[i - 1].last);
+      all += length(segments[i].time);
+      longest = std::max(longest, length(segments[i].time));
+    }
+    CHECK(longest <= std::max(head, all / static_cast<double>(count)) + layer);
+  }
 }
