@@ -95,6 +95,10 @@ std::variant<RecordedTraining, Unmapped> read_training_record(const JsonNode& ty
   recorded.cluster = cluster_of_job(typed, calibration);
   TrainingPlan& plan = recorded.plan;
   read_sizes(typed, plan);
+  if (const int stated = int_of(typed, "dp", plan.data()); stated != plan.data())
+    return Unmapped{"context parallelism: " + std::to_string(stated) + " DP ranks of " +
+                    std::to_string(plan.tensor * plan.pipeline) + " GPUs are not all " +
+                    std::to_string(plan.ranks)};
   plan.precision = precision_of(typed);
   plan.all_to_all = exchange_of(typed, recorded.cluster.accelerator, recorded.note);
   const std::string recompute = choice_of(typed, "recompute", recompute_names());
@@ -102,7 +106,8 @@ std::variant<RecordedTraining, Unmapped> read_training_record(const JsonNode& ty
     plan.recompute = recompute_named(recompute);
   else if (has_latent_attention(recorded.model))
     plan.recompute = Recompute::selective;
-  plan.overlap = is_true(typed, "overlap", false);
+  const int domain = recorded.cluster.options.gpus_per_node;
+  plan.overlap = is_true(typed, "overlap", plan.expert > domain && plan.pipeline > 1);
   plan.mtp = is_true(typed, "mtp", true) && !recorded.model.mtp_layers.empty();
   const std::string routing =
       choice_of(typed, "routing", {"uniform", "balanced", "skewed", "token_drop", "not_stated"});

@@ -22,7 +22,9 @@ struct RecordedTraining {
 // What a record leaves open is taken as its authors' recipes mostly have it: the exchange HybridEP
 // in NVLink domains beyond a host and on Blackwell, else DeepEP's normal mode; selective
 // recomputation of models with latent attention; multi-token prediction where the model has it and
-// the record does not say no; exchanges not overlapped. InputError at a condition of a wrong type.
+// the record does not say no; exchanges overlapped where an EP group reaches beyond an NVLink
+// domain and there is a pipeline. Context parallelism is not simulated. InputError at a condition
+// of a wrong type.
 std::variant<RecordedTraining, Unmapped> read_training_record(const JsonNode& typed,
                                                               const std::string& calibration);
 
