@@ -12,6 +12,7 @@
 #include "sim/plan/collective.h"
 #include "sim/plan/overlap.h"
 #include "sim/plan/placement.h"
+#include "sim/train/pipeline.h"
 #include "workloads/traces/importer.h"
 
 namespace moesim {
@@ -48,6 +49,7 @@ const std::vector<Listing>& listings() {
       {"all_to_all", print_all_to_all},
       {"collectives", print_catalog<CollectivePart>},
       {"overlaps", print_catalog<OverlapPart>},
+      {"training_schedules", print_catalog<SchedulePart>},
       {"charts", print_catalog<ChartPart>},
       {"importers", print_catalog<TraceImporter>},
       {"graph_importers", print_catalog<GraphImporter>},
@@ -79,7 +81,7 @@ void add_list(CLI::App& command) {
 const Registered<Command> registered{
     "list",
     "List topologies, placements, all_to_all, collectives, overlaps, "
-    "charts, importers, graph_importers, models, "
+    "training_schedules, charts, importers, graph_importers, models, "
     "accelerators, clusters",
     {add_list}};
 

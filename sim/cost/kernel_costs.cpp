@@ -5,8 +5,6 @@
 #include <cmath>
 #include <utility>
 
-#include "sim/cost/quantised_product.h"
-
 namespace moesim {
 namespace {
 
@@ -46,7 +44,7 @@ KernelCost KernelCosts::attention(std::size_t layer, std::span<const BatchEntry>
   std::vector<KernelWork> works = attention_work(inputs, entries);
   std::int64_t tokens = 0;
   for (const BatchEntry& entry : entries) tokens += entry.new_tokens;
-  if (!works.empty()) add_stream_mixing(tokens, works);
+  if (!works.empty()) add_stream_mixing(model_, tokens, works);
   return sum(works);
 }
 
@@ -75,25 +73,8 @@ std::optional<KernelCost> KernelCosts::measured_attention(
   return cost;
 }
 
-// A part reads a mixture of all streams and its output is added to each of them, mixed anew. The
-// weights of the mixtures come from one product with the streams.
-void KernelCosts::add_stream_mixing(std::int64_t tokens, std::vector<KernelWork>& works) const {
-  const std::int64_t streams = model_.residual_streams;
-  if (streams == 1) return;
-  works.push_back(gemm_work(
-      tokens, {streams * model_.hidden, (2 + streams) * streams, WeightFormat::bf16, "bf16"}));
-  works.push_back(elementwise_work(tokens, (3 * streams + 2) * model_.hidden));
-}
-
 KernelCost KernelCosts::router(std::int64_t tokens) const {
-  if (tokens == 0) return sum({});
-  const std::int64_t choices = model_.experts + model_.zero_experts;
-  std::vector<KernelWork> works{
-      elementwise_work(tokens, 4 * model_.hidden),
-      gemm_work(tokens, {model_.hidden, choices, WeightFormat::bf16, "bf16"}),
-      elementwise_work(tokens, choices + 2 * model_.top_k)};
-  add_stream_mixing(tokens, works);
-  return sum(works);
+  return sum(router_work(model_, tokens));
 }
 
 KernelCost KernelCosts::expert_ffn(std::span<const std::uint32_t> copies_by_local_expert,
@@ -122,52 +103,21 @@ ExpertLayout KernelCosts::layout_after(const std::string& all_to_all) const {
   return found ? ExpertLayout::masked : ExpertLayout::contiguous;
 }
 
+PartFormat KernelCosts::dense_format() const {
+  return {precision_.dense, timer_.compute_precision(precision_.dense),
+          parallelism_.feed_forward_tensor};
+}
+
 KernelCost KernelCosts::shared_expert(std::int64_t tokens) const {
-  std::vector<KernelWork> works;
-  if (tokens == 0) return sum(works);
-  const std::string precision = timer_.compute_precision(precision_.dense);
-  const auto gemm = [&](std::int64_t inner, std::int64_t outer) {
-    add_product(tokens, {inner, outer, precision_.dense, precision}, works);
-  };
-  const std::int64_t width = share(model_.shared_width, parallelism_.feed_forward_tensor),
-                     inward = model_.matrices() - 1;
-  if (width != 0) {
-    gemm(model_.hidden, inward * width);
-    works.push_back(elementwise_work(tokens, (inward + 1) * width));
-    works.push_back(gemm_work(tokens, {width, model_.hidden, precision_.dense, precision}));
-  }
-  if (model_.latent_hidden != 0) {
-    gemm(model_.hidden, model_.latent_hidden);
-    gemm(model_.latent_hidden, model_.hidden);
-  }
-  return sum(works);
+  return sum(shared_expert_work(model_, tokens, dense_format()));
 }
 
 KernelCost KernelCosts::dense_ffn(std::size_t layer, std::int64_t tokens) const {
-  const LayerShape& shape = model_.layers.at(layer);
-  const std::int64_t width = share(shape.dense_width, parallelism_.feed_forward_tensor),
-                     inward = model_.matrices() - 1;
-  if (tokens == 0 || width == 0) return sum({});
-  const std::string precision = timer_.compute_precision(precision_.dense);
-  std::vector<KernelWork> works;
-  if (shape.ffn == FfnKind::dense) {  // beside experts the router's norm serves both
-    works.push_back(elementwise_work(tokens, 4 * model_.hidden));
-    add_stream_mixing(tokens, works);
-  }
-  add_product(tokens, {model_.hidden, inward * width, precision_.dense, precision}, works);
-  works.push_back(elementwise_work(tokens, (inward + 1) * width));
-  works.push_back(gemm_work(tokens, {width, model_.hidden, precision_.dense, precision}));
-  return sum(works);
+  return sum(dense_ffn_work(model_, model_.layers.at(layer), tokens, dense_format()));
 }
 
 KernelCost KernelCosts::head(std::int64_t tokens_with_output) const {
-  if (tokens_with_output == 0) return sum({});
-  const std::int64_t columns = share(model_.vocabulary, parallelism_.tensor);
-  // Sampling reads the logits in f32 twice: for the largest, or the sum, and for the choice.
-  const double logits = 8.0 * static_cast<double>(tokens_with_output * columns);
-  return sum({elementwise_work(tokens_with_output, 4 * model_.hidden),
-              gemm_work(tokens_with_output, {model_.hidden, columns, WeightFormat::bf16, "bf16"}),
-              {"elementwise", Flops(0), Bytes(logits), "bf16"}});
+  return sum(head_work(model_, tokens_with_output, share(model_.vocabulary, parallelism_.tensor)));
 }
 
 }  // namespace moesim

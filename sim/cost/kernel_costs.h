@@ -10,6 +10,7 @@
 
 #include "sim/cost/expert_work.h"
 #include "sim/cost/kernel_timer.h"
+#include "sim/cost/part_work.h"
 #include "sim/model/moe_model.h"
 #include "sim/plan/batch.h"
 #include "sim/plan/sharding_plan.h"
@@ -52,7 +53,7 @@ class KernelCosts {
  private:
   std::optional<KernelCost> measured_attention(const AttentionInputs& inputs,
                                                std::span<const BatchEntry> entries) const;
-  void add_stream_mixing(std::int64_t tokens, std::vector<KernelWork>& works) const;
+  PartFormat dense_format() const;
   KernelCost sum(const std::vector<KernelWork>& works) const { return timer_.sum(works); }
 
   const MoeModel& model_;

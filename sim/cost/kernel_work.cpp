@@ -6,6 +6,7 @@
 namespace moesim {
 
 double activation_bytes(const std::string& precision) {
+  if (precision == "fp4") return 0.5625;  // nvfp4: a scale of one byte for 16 values
   if (precision == "fp8") return 1;
   return precision == "f32" ? 4 : 2;
 }

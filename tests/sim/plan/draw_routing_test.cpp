@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "sim/validate/exchange_case.h"
+#include "sim/plan/draw_routing.h"
 
 using namespace moesim;
 

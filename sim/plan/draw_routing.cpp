@@ -1,10 +1,11 @@
 // Routing of a benchmark: expert choices drawn rank by rank and counted at once.
+#include "sim/plan/draw_routing.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "sim/core/random.h"
-#include "sim/validate/exchange_case.h"
 
 namespace moesim {
 namespace {

@@ -1,0 +1,26 @@
+// A training scenario: a scenario file whose workload has the phase "training".
+#pragma once
+
+#include <string>
+
+#include "sim/cluster/cluster.h"
+#include "sim/model/moe_model.h"
+#include "sim/train/training_plan.h"
+
+namespace moesim {
+
+struct TrainingScenario {
+  std::string file, name;
+  MoeModel model;
+  ClusterSpec cluster;
+  TrainingPlan plan;  // checked against model and cluster
+};
+
+// "model", "cluster", "workload": {"phase": "training", "sequence", "micro_batch", "global_batch",
+// "routing": "random" | "even", "skew_exponent"}, "plan": {"expert_parallel", "tensor_parallel",
+// "pipeline", "virtual_stages", "schedule", "all_to_all", "precision", "recompute", "overlap",
+// "capacity_factor", "mtp", "captured"}; all ranks of the cluster take part. InputError with file,
+// line, column and key for every mistake.
+TrainingScenario load_training(const std::string& path);
+
+}  // namespace moesim
