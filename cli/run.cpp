@@ -12,6 +12,7 @@
 
 #include "analysis/analysis.h"
 #include "cli/commands.h"
+#include "cli/layer_range.h"
 #include "cli/progress.h"
 #include "sim/io/files.h"
 #include "sim/scenario/study_axes.h"
@@ -24,7 +25,9 @@ struct RunArguments {
   std::string scenario, out, shard;
   std::vector<std::string> overrides;
   int jobs = 0;
-  bool links = false;
+  bool links = false, timeline = false;
+  std::vector<int> timeline_ranks;
+  std::string timeline_layers;
 };
 
 // "2/8": the second of eight runs that share the points.
@@ -41,6 +44,20 @@ Shard parse_shard(const std::string& text) {
   return shard;
 }
 
+// Ranks or layers alone mean a timeline too.
+std::optional<TimelineChoice> timeline_choice(const RunArguments& arguments) {
+  const bool wanted =
+      arguments.timeline || !arguments.timeline_ranks.empty() || !arguments.timeline_layers.empty();
+  if (!wanted) return std::nullopt;
+  TimelineChoice choice;
+  choice.ranks = arguments.timeline_ranks;
+  if (arguments.timeline_layers.empty()) return choice;
+  const auto [first, end] = read_layer_range(arguments.timeline_layers);
+  choice.first_layer = first;
+  if (end >= 0) choice.last_layer = end - 1;
+  return choice;
+}
+
 RunOptions options_of(const RunArguments& arguments) {
   RunOptions options;
   options.out = arguments.out.empty()
@@ -48,6 +65,7 @@ RunOptions options_of(const RunArguments& arguments) {
                     : arguments.out;
   options.overrides = arguments.overrides;
   options.links = arguments.links;
+  options.timeline = timeline_choice(arguments);
   options.jobs = arguments.jobs > 0
                      ? arguments.jobs
                      : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -101,6 +119,14 @@ void add_run(CLI::App& command) {
                      "one; the last to end writes the report");
   command.add_flag("--links", arguments->links,
                    "also write points/<key>.links.csv: every link in every exchange");
+  command.add_flag("--timeline", arguments->timeline,
+                   "also write points/<key>.timeline.json: the first step, for ui.perfetto.dev");
+  command
+      .add_option("--ranks", arguments->timeline_ranks,
+                  "of the timeline, as in 0,5,37 (default: all, or as many as fit in 45 MB)")
+      ->delimiter(',');
+  command.add_option("--layers", arguments->timeline_layers,
+                     "of the timeline, as in 3:8 (default: all)");
   command.footer("Example: moesim run scenarios/first_run.json --set plan.redundant_experts=16");
   command.callback([arguments] { run(*arguments); });
 }

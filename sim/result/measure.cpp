@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "sim/result/perfetto_timeline.h"
+
 namespace moesim {
 namespace {
 
@@ -64,6 +66,14 @@ void Measurement::add(const StepGraph& graph, const Timeline& timeline, const Cl
   add_loads(graph);
   add_held_rows(graph);
   link_figures_.add(graph, timeline, now != nullptr ? *now : cluster_);
+  if (!timeline_choice_ || !timeline_text_.empty()) return;
+  timeline_text_ = perfetto_timeline(graph, timeline, (now != nullptr ? *now : cluster_).fabric,
+                                     *timeline_ledger_, *timeline_choice_);
+}
+
+void Measurement::show_timeline(const TimelineChoice& choice, const MemoryLedger& ledger) {
+  timeline_choice_ = choice;
+  timeline_ledger_ = &ledger;
 }
 
 // `before`: seconds_by_kind_ as they were without this step.

@@ -2,6 +2,8 @@
 // which links were busiest. Formulas: docs/models.md, "Metrics".
 #pragma once
 
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "sim/memory/memory_ledger.h"
@@ -9,6 +11,7 @@
 #include "sim/replay/replay.h"
 #include "sim/result/link_figures.h"
 #include "sim/result/result.h"
+#include "sim/result/timeline_choice.h"
 #include "sim/result/waits.h"
 #include "sim/result/window_figures.h"
 
@@ -23,6 +26,10 @@ class Measurement {
   void add(const StepGraph& graph, const Timeline& timeline, const Cluster* now = nullptr);
   // From now on every `steps` steps make one window of the result.
   void judge_windows(int steps) { steps_of_window_ = steps; }
+  // Of the first step added from now on, as perfetto_timeline has it. `ledger` must live until
+  // then.
+  void show_timeline(const TimelineChoice& choice, const MemoryLedger& ledger);
+  const std::string& timeline() const { return timeline_text_; }
   // metrics, breakdown, layers, ranks_detail, straggler, expert_load, links and what is on them
   void fill(PointResult& result) const;
   const std::vector<double>& step_seconds() const { return seconds_of_step_; }  // in order
@@ -55,6 +62,9 @@ class Measurement {
   Waits waits_;
   std::vector<double> link_bytes_, link_busy_;  // B; s at line rate
   LinkFigures link_figures_;
+  std::optional<TimelineChoice> timeline_choice_;
+  const MemoryLedger* timeline_ledger_ = nullptr;
+  std::string timeline_text_;
   int steps_of_window_ = 0;
   WindowFigures window_figures_;
   double dispatched_ = 0, combined_ = 0;  // B; largest rows of one exchange on any rank

@@ -4,20 +4,13 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "sim/memory/memory_ledger.h"
 #include "sim/plan/step_graph.h"
 #include "sim/replay/replay.h"
+#include "sim/result/timeline_choice.h"
 
 namespace moesim {
-
-struct TimelineChoice {
-  std::vector<int> ranks;  // shown; empty = all, or as many as fit, the rank that ends the step and
-                           // those that others wait for most among them
-  int first_layer = -1, last_layer = 1 << 30;  // shown; tasks outside the layers with layer 0
-  std::size_t most_bytes = 45'000'000;         // of the text, at 140 bytes an event
-};
 
 // Format: "Trace Event Format" (Google,
 // docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0) as Perfetto reads it: `ts` and

@@ -172,12 +172,14 @@ std::string resolve_model(const std::string& name, const std::string& folder) {
   return is_path ? path_from(folder, name) : name;
 }
 
-Scenario load_scenario(const JsonNode& root, const std::string& folder) {
+Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
   std::vector<std::string> keys{"name", "model",  "shapes_from", "cluster", "workload",
-                                "plan", "faults", "fidelity",    "seed"};
+                                "plan", "faults", "fidelity",    "seed",    "folder"};
   keys.insert(keys.end(), study_keys().begin(), study_keys().end());
   root.allow_only(keys);
   Scenario scenario;
+  const auto elsewhere = root.find("folder");
+  const std::string folder = elsewhere ? elsewhere->as_string() : file_folder;
   const JsonNode model_node = root.at("model");
   const auto shapes = root.find("shapes_from");
   const JsonNode& shapes_node = shapes ? *shapes : model_node;

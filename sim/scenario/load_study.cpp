@@ -23,12 +23,6 @@ JsonNode apply_override(const JsonNode& root, const std::string& argument) {
   return root.with(argument.substr(0, equals), read_json_text(text, "--set " + argument));
 }
 
-JsonNode read_root(const std::string& path, const std::vector<std::string>& overrides) {
-  JsonNode root = read_json_file(path);
-  for (const std::string& argument : overrides) root = apply_override(root, argument);
-  return root;
-}
-
 std::string value_text(const JsonNode& value) {
   return value.is_string() ? value.as_string() : value.json().dump();
 }
@@ -47,14 +41,20 @@ std::string faulted_pool(const StudyPoint& point) {
 
 }  // namespace
 
+JsonNode read_study_file(const std::string& path, const std::vector<std::string>& overrides) {
+  JsonNode root = read_json_file(path);
+  for (const std::string& argument : overrides) root = apply_override(root, argument);
+  return root;
+}
+
 StudyReader::StudyReader(const std::string& path, const std::vector<std::string>& overrides)
-    : path_(path), root_(read_root(path, overrides)), axes_(read_study_axes(root_)) {
+    : path_(path), root_(read_study_file(path, overrides)), axes_(read_study_axes(root_)) {
   for (const StudyAxis& axis : axes_) size_ *= axis.values.size();
 }
 
-StudyPoint StudyReader::point(std::size_t index) const {
-  StudyPoint point;
-  JsonNode varied = root_;
+std::vector<std::pair<std::string, std::string>> StudyReader::set(std::size_t index,
+                                                                  JsonNode& varied) const {
+  std::vector<std::pair<std::string, std::string>> values;
   std::size_t rest = index;
   for (std::size_t a = axes_.size(); a-- > 0;) {
     const StudyAxis& axis = axes_[a];
@@ -62,9 +62,21 @@ StudyPoint StudyReader::point(std::size_t index) const {
     rest /= axis.values.size();
     for (std::size_t k = axis.keys.size(); k-- > 0;) {
       varied = varied.with(axis.keys[k], step[k]);
-      point.varied.insert(point.varied.begin(), {axis.keys[k], value_text(step[k])});
+      values.insert(values.begin(), {axis.keys[k], value_text(step[k])});
     }
   }
+  return values;
+}
+
+std::vector<std::pair<std::string, std::string>> StudyReader::values(std::size_t index) const {
+  JsonNode varied = root_;
+  return set(index, varied);
+}
+
+StudyPoint StudyReader::point(std::size_t index) const {
+  StudyPoint point;
+  JsonNode varied = root_;
+  point.varied = set(index, varied);
   point.scenario = load_scenario(varied, std::filesystem::path(path_).parent_path().string());
   point.scenario.file = path_;
   nlohmann::json canonical = varied.json();

@@ -93,6 +93,8 @@ struct StudyPoint {
 
 struct Study {
   std::string file, name;
+  // Of the points in the file's study, where they are not all of it, in order.
+  std::vector<std::size_t> numbers;
   std::vector<StudyPoint> points;  // at least one; cross product of the axes (study_axes.h)
 };
 

@@ -194,7 +194,7 @@ void AxisReader::read_repeat(const JsonNode& repeat) {
 }  // namespace
 
 const std::vector<std::string>& study_keys() {
-  static const std::vector<std::string> keys{"vary", "zip", "sample", "repeat"};
+  static const std::vector<std::string> keys{"vary", "zip", "sample", "repeat", "search"};
   return keys;
 }
 

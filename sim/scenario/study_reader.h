@@ -2,12 +2,16 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/scenario/scenario.h"
 #include "sim/scenario/study_axes.h"
 
 namespace moesim {
+
+// The file with `overrides` applied. InputError for an override that is no key=value.
+JsonNode read_study_file(const std::string& path, const std::vector<std::string>& overrides);
 
 // Of a scenario file and its overrides. InputError as load_study's, for the axes when made, for a
 // point when it is read; whether a point's faults are possible is checked by load_study alone.
@@ -17,8 +21,13 @@ class StudyReader {
 
   std::size_t size() const { return size_; }  // points, at least one
   StudyPoint point(std::size_t index) const;  // from 0; the last axis runs fastest
+  // What the axes set there, also where the point cannot be.
+  std::vector<std::pair<std::string, std::string>> values(std::size_t index) const;
 
  private:
+  // The file with the values of one point, which it returns too.
+  std::vector<std::pair<std::string, std::string>> set(std::size_t index, JsonNode& varied) const;
+
   std::string path_;
   JsonNode root_;
   std::vector<StudyAxis> axes_;

@@ -119,7 +119,7 @@ std::optional<MemoryLedger> replay_all(const Scenario& scenario,
 PointResult run_point(const StudyPoint& point,
                       const std::string& trace_path,
                       int threads,
-                      const std::string& links_file) {
+                      const PointFiles& files) {
   const Scenario& scenario = point.scenario;
   const MoeModel model = load_model(scenario.model);
   const RoutingTrace trace = open_trace(trace_path, TraceCheck::header);
@@ -149,6 +149,8 @@ PointResult run_point(const StudyPoint& point,
       measurement.judge_windows(workload.steps);
       take_placement(model, state.pool.plan, result);
     }
+    const MemoryLedger begun = ledger;
+    if (!files.timeline.empty()) measurement.show_timeline(files.shown, begun);
     const auto unfit = replay_all(scenario, state, split.replay, measurement, result);
     if (unfit) ledger = *unfit;
     result.ran = !unfit;
@@ -156,7 +158,8 @@ PointResult run_point(const StudyPoint& point,
       measurement.fill(result);
       add_request_times(state.batches, measurement.step_seconds(), result);
     }
-    if (result.ran && !links_file.empty()) write_file(links_file, measurement.link_csv());
+    if (result.ran && !files.links.empty()) write_file(files.links, measurement.link_csv());
+    if (result.ran && !files.timeline.empty()) write_file(files.timeline, measurement.timeline());
   }
   take_memory(ledger, result);
   result.inputs = {{"trace_sha256", trace.header.data_sha256},

@@ -19,9 +19,18 @@
 namespace moesim {
 namespace {
 
-// Of a point's result file: beside it.
-std::string links_file(const std::string& file) {
-  return std::filesystem::path(file).replace_extension(".links.csv").string();
+// What the run wants beside a point's result file.
+PointFiles beside(const std::string& file, const RunOptions& options) {
+  const auto with = [&](const char* extension) {
+    return std::filesystem::path(file).replace_extension(extension).string();
+  };
+  PointFiles files;
+  if (options.links) files.links = with(".links.csv");
+  if (options.timeline) {
+    files.timeline = with(".timeline.json");
+    files.shown = *options.timeline;
+  }
+  return files;
 }
 
 std::vector<std::string> worker_command(const Study& study, const RunOptions& options) {
@@ -53,9 +62,15 @@ std::optional<PointResult> stored_point(const std::string& file) {
 }
 
 // Whether a run has to compute the point.
-bool lacks_result(const std::string& file, bool links) {
+bool lacks_result(const std::string& file, const RunOptions& options) {
   const auto stored = stored_point(file);
-  return !stored || (links && stored->ran && !std::filesystem::exists(links_file(file)));
+  if (!stored || !stored->ran) return !stored;
+  const PointFiles wanted = beside(file, options);
+  const auto lacks = [](const std::string& one) {
+    return !one.empty() && !std::filesystem::exists(one);
+  };
+  // Another choice of ranks or layers makes another timeline.
+  return lacks(wanted.links) || !wanted.timeline.empty();
 }
 
 // Hands the points out, `jobs` at a time; goes on after a failure so that the other points are
@@ -84,7 +99,7 @@ class Computation {
   bool claim(const PointWork& work) {
     if (!options_.shard) return true;
     if (claims_.take(work.file)) {
-      if (lacks_result(work.file, options_.links)) return true;
+      if (lacks_result(work.file, options_)) return true;
       claims_.give_back(work.file);
     }
     --total_;
@@ -182,8 +197,7 @@ std::vector<std::size_t> StudyRun::todo() const {
   for (std::size_t turn = 0; turn < shard.count; ++turn) {
     for (std::size_t i = (shard.index - 1 + turn) % shard.count; i < files_.size();
          i += shard.count) {
-      if (planned.insert(files_[i]).second && lacks_result(files_[i], options_.links))
-        order.push_back(i);
+      if (planned.insert(files_[i]).second && lacks_result(files_[i], options_)) order.push_back(i);
     }
   }
   return order;
@@ -194,7 +208,8 @@ void StudyRun::compute() {
   make_folder(options_.out + "/points");
   std::vector<PointWork> works;
   for (const std::size_t i : todo())
-    works.push_back({i, traces_[i], files_[i], options_.links ? links_file(files_[i]) : ""});
+    works.push_back({study_.numbers.empty() ? i : study_.numbers[i], traces_[i], files_[i],
+                     beside(files_[i], options_)});
   Computation(study_, options_).run(works);
 }
 

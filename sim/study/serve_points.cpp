@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <tuple>
+#include <utility>
 
 #include "sim/io/files.h"
 #include "sim/scenario/study_reader.h"
@@ -37,8 +39,15 @@ std::string next_line(int channel, std::string& buffer) {
 PointWork read_work(const std::string& line) {
   const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
   if (!json.is_object()) throw InputError("a worker reads points from run, one JSON object a line");
-  return {json.value("point", std::size_t{0}), json.value("trace", ""), json.value("out", ""),
-          json.value("links", "")};
+  PointWork work{json.value("point", std::size_t{0}), json.value("trace", ""),
+                 json.value("out", "")};
+  work.beside.links = json.value("links", "");
+  work.beside.timeline = json.value("timeline", "");
+  TimelineChoice& shown = work.beside.shown;
+  shown.ranks = json.value("ranks", shown.ranks);
+  std::tie(shown.first_layer, shown.last_layer) =
+      json.value("layers", std::pair(shown.first_layer, shown.last_layer));
+  return work;
 }
 
 void run_work(const StudyReader& study, const PointWork& work, int threads) {
@@ -46,7 +55,7 @@ void run_work(const StudyReader& study, const PointWork& work, int threads) {
     throw InputError("point " + std::to_string(work.point) + ": the study has " +
                      std::to_string(study.size()) + " points, counted from 0");
   }
-  const PointResult result = run_point(study.point(work.point), work.trace, threads, work.links);
+  const PointResult result = run_point(study.point(work.point), work.trace, threads, work.beside);
   if (std::filesystem::path(work.file).stem() != result.key)
     throw InputError("the scenario, or a file it names, has changed while the study ran");
   if (!result.windows.empty())  // times of this machine stay out of results

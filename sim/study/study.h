@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/result/result.h"
+#include "sim/result/timeline_choice.h"
 #include "sim/scenario/scenario.h"
 
 namespace moesim {
@@ -25,9 +26,10 @@ struct RunProgress {
 };
 
 struct RunOptions {
-  std::string out;                     // folder of this study's results
-  int jobs = 1;                        // points at a time
-  bool links = false;                  // also out/points/<key>.links.csv, every link and exchange
+  std::string out;     // folder of this study's results
+  int jobs = 1;        // points at a time
+  bool links = false;  // also out/points/<key>.links.csv, every link and exchange
+  std::optional<TimelineChoice> timeline;  // also out/points/<key>.timeline.json
   std::vector<std::string> overrides;  // as given to load_study: the workers load the same study
   std::optional<Shard> shard;          // claim points one by one; nullopt: all are this run's
   std::function<void(const std::string&)> say = [](const std::string&) {
@@ -49,12 +51,18 @@ const std::string& program_hash();
 // accelerator, calibration files, program. Names the point's file.
 std::string point_key(const StudyPoint& point, const std::string& trace_path);
 
+// What a point writes beside its result, and where; "": nothing.
+struct PointFiles {
+  std::string links;     // every link in every exchange, as a table
+  std::string timeline;  // its first step, for ui.perfetto.dev
+  TimelineChoice shown;  // of that
+};
+
 // One point, in this process: plan, step graphs, replay, checks, ledger. Called by `moesim worker`.
-// `links_file`: where to write what every link carried in every exchange, as a table; "": nowhere.
 PointResult run_point(const StudyPoint& point,
                       const std::string& trace_path,
                       int threads,
-                      const std::string& links_file = "");
+                      const PointFiles& files = {});
 
 // Of a point's result file: beside it, how long planning took on the machine that ran it.
 std::string wall_file(const std::string& result_file);

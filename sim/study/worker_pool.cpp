@@ -66,8 +66,13 @@ void WorkerPool::start(const PointWork& work) {
   worker.busy = true;
   worker.point = work.point;
   const std::string line =
-      nlohmann::json{
-          {"point", work.point}, {"trace", work.trace}, {"out", work.file}, {"links", work.links}}
+      nlohmann::json{{"point", work.point},
+                     {"trace", work.trace},
+                     {"out", work.file},
+                     {"links", work.beside.links},
+                     {"timeline", work.beside.timeline},
+                     {"ranks", work.beside.shown.ranks},
+                     {"layers", {work.beside.shown.first_layer, work.beside.shown.last_layer}}}
           .dump() +
       "\n";
   // A worker that is gone is noticed by wait(), as one that goes later.

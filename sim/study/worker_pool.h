@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/study/study.h"
+
 namespace moesim {
 
 // What a worker is told of a point.
@@ -15,7 +17,7 @@ struct PointWork {
   std::size_t point = 0;  // in the study, from 0
   std::string trace;      // file it replays
   std::string file;       // of its result
-  std::string links;      // file for every link in every exchange; "" = none
+  PointFiles beside = {};
 };
 
 // "moesim worker" processes that talk over a socket: a line of JSON for each point, a line with its

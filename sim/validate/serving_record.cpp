@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "sim/memory/admitted_cache.h"
+#include "sim/memory/memory_ledger.h"
 #include "sim/plan/placement.h"
 #include "sim/validate/exchange_record.h"
 #include "sim/validate/kernel_record.h"
@@ -30,8 +32,6 @@ std::string refusal(const JsonNode& typed) {
   if (quantity != "throughput" && quantity != "time")
     return "quantity \"" + quantity + "\" is none that a step has";
   const std::string phase = typed.at("phase").as_choice({"prefill", "decode"}, "phase");
-  const bool sized = phase == "prefill" || typed.find("batch");
-  if (!sized) return "the batch is not stated";
   if (phase == "prefill" && quantity == "time") return "a prefill's latency has queueing in it";
   const int expert = int_of(typed, "ep", 1), ranks = int_of(typed, "ranks", 1);
   if (ranks % expert != 0) return fmt::format("EP {} does not divide {} ranks", expert, ranks);
@@ -126,13 +126,37 @@ void place(const JsonNode& typed, RecordedServing& recorded) {
       Catalog<PlacementPart>::instance().at(plan.placement_strategy, "placement")(input);
 }
 
-// Rows of the trace's second half in turn, those of one DP rank in a stretch.
-Batch make_batch(const JsonNode& typed, bool prefill, const RecordedServing& recorded) {
+int context_of(const JsonNode& typed, bool prefill) {
   const int sequence = int_of(typed, "sequence", prefill ? 4096 : 1);
-  const int context = int_of(typed, "context", sequence + int_of(typed, "output_length", 0) / 2);
+  return std::max(1, int_of(typed, "context", sequence + int_of(typed, "output_length", 0) / 2));
+}
+
+// As many requests a DP rank as an engine with nine tenths of the memory admits, up to 256.
+int admitted_requests(int context, const RecordedServing& recorded) {
+  ShardingPlan plan = recorded.plan;
+  plan.memory.engine = ServingEngine::vllm;
+  plan.placement.clear();
+  const MemoryLedger ledger =
+      build_ledger(recorded.model, {{"", recorded.cluster.accelerator.memory}}, plan, {}, Bytes(0));
+  const auto fit = admitted_cache(ledger, recorded.model, plan, context).requests;
+  return static_cast<int>(std::clamp<std::int64_t>(fit, 1, plan.memory.max_requests));
+}
+
+// New tokens of a DP rank in prefill, its requests in decode.
+int tokens_of(const JsonNode& typed, bool prefill, RecordedServing& recorded) {
+  if (prefill) return int_of(typed, "tokens_per_rank", kPrefillTokens);
+  if (typed.find("batch")) return int_of(typed, "batch", 1);
+  const int fit = admitted_requests(context_of(typed, prefill), recorded);
+  recorded.note = add_note(recorded.note, fmt::format("{} requests a DP rank, as fit", fit));
+  return fit;
+}
+
+// Rows of the trace's second half in turn, those of one DP rank in a stretch.
+Batch make_batch(const JsonNode& typed, bool prefill, RecordedServing& recorded) {
+  const int sequence = int_of(typed, "sequence", prefill ? 4096 : 1);
+  const int context = context_of(typed, prefill);
   const int groups = recorded.plan.parallelism.data();
-  int tokens =
-      prefill ? int_of(typed, "tokens_per_rank", kPrefillTokens) : int_of(typed, "batch", 1);
+  const int tokens = tokens_of(typed, prefill, recorded);
   Batch batch;
   const bool drafts = !prefill && typed.find("mtp") && typed.at("mtp").as_bool();
   if (drafts) {

@@ -22,11 +22,12 @@ struct RecordedServing {
   std::string note;        // what the record leaves open and is assumed
 };
 
-// Decode: `batch` requests a DP rank, each of `context` tokens, or of its prompt and half of what
-// it generates. Prefill: `tokens_per_rank` new tokens a DP rank in prompts of `sequence`. An
-// algorithm not stated is DeepEP's for the phase; redundant experts not stated are as few as EP
-// allows. Routing: of the model's profile where a balancer is stated ("eplb": placed on half of the
-// trace, replayed on the other), else uniform over the experts.
+// Decode: `batch` requests a DP rank (not stated: as many as fit, 256 at most), each of `context`
+// tokens, or of its prompt and half of what it generates. Prefill: `tokens_per_rank` new tokens a
+// DP rank in prompts of `sequence`. An algorithm not stated is DeepEP's for the phase; redundant
+// experts not stated are as few as EP allows. Routing: of the model's profile where a balancer is
+// stated ("eplb": placed on half of the trace, replayed on the other), else uniform over the
+// experts.
 std::variant<RecordedServing, Unmapped> read_serving_record(const JsonNode& typed,
                                                             const std::string& calibration);
 
