@@ -1,7 +1,6 @@
 // One permutation of the strata for each axis.
 #include "sim/scenario/latin_hypercube.h"
 
-#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <span>
@@ -11,12 +10,12 @@
 namespace moesim {
 namespace {
 
-// The draw within the last place of a stratum may round up into the next one.
+// A draw at the very end of a stratum may round up into the next one.
 double within(std::size_t stratum, double draw, std::size_t strata) {
-  const auto count = static_cast<double>(strata);
-  const double value = (static_cast<double>(stratum) + draw) / count;
-  const double end = (static_cast<double>(stratum) + 1) / count;
-  return value < end ? value : std::nextafter(end, 0.0);
+  const auto count = static_cast<double>(strata), begin = static_cast<double>(stratum);
+  double value = (begin + draw) / count;
+  while (value * count >= begin + 1) value = std::nextafter(value, 0.0);
+  return value;
 }
 
 }  // namespace
