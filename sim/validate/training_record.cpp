@@ -24,10 +24,10 @@ std::string exchange_of(const JsonNode& typed, const std::string& accelerator, s
       {"nccl_allgather", "allgather_reducescatter"},
       {"nccl_allgather_reducescatter", "allgather_reducescatter"},
       {"deepep", "deepep_normal"}};
-  const std::string stated = text_of(typed, "algorithm");
+  std::string stated = text_of(typed, "algorithm");
   if (const auto found = same.find(stated); found != same.end()) return found->second;
   if (Catalog<AllToAllPart>::instance().find(stated) != nullptr) return stated;
-  const std::string taken = is_blackwell(accelerator) ? "hybridep" : "deepep_normal";
+  std::string taken = is_blackwell(accelerator) ? "hybridep" : "deepep_normal";
   note = taken + " stands in for " + (stated.empty() ? "an exchange not stated" : stated);
   return taken;
 }
@@ -57,7 +57,7 @@ ClusterSpec cluster_of_job(const JsonNode& typed, const std::string& calibration
 }
 
 std::string precision_of(const JsonNode& typed) {
-  const std::string stated = text_of(typed, "dtype", "bf16");
+  std::string stated = text_of(typed, "dtype", "bf16");
   if (stated == "fp16") return "bf16";
   return stated == "mxfp4" ? "nvfp4" : stated;
 }
