@@ -19,9 +19,9 @@ class Chooser {
         nodes_((draw.ranks + draw.ranks_per_node - 1) / draw.ranks_per_node),
         order_(static_cast<std::size_t>(nodes_)) {
     std::iota(order_.begin(), order_.end(), 0);
-    for (int expert = 0; draw.skew_exponent > 0 && expert < draw.experts; ++expert)
-      cumulative_.push_back((cumulative_.empty() ? 0 : cumulative_.back()) +
-                            std::pow(expert + 1.0, -draw.skew_exponent));
+    const bool skewed = draw.skew_exponent > 0 || !draw.weights.empty();
+    for (int expert = 0; skewed && expert < draw.experts; ++expert)
+      cumulative_.push_back((cumulative_.empty() ? 0 : cumulative_.back()) + weight_of(expert));
   }
 
   int experts_per_rank() const { return per_rank_; }
@@ -35,6 +35,11 @@ class Chooser {
   }
 
  private:
+  double weight_of(int expert) const {
+    return draw_.weights.empty() ? std::pow(expert + 1.0, -draw_.skew_exponent)
+                                 : draw_.weights[static_cast<std::size_t>(expert)];
+  }
+
   bool limited() const { return draw_.nodes_limit > 0 && draw_.nodes_limit < nodes_; }
 
   void pick_nodes(Random& random) {  // order_[0 .. limit) are the nodes of this token

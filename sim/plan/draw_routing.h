@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "sim/plan/all_to_all.h"
 
@@ -14,6 +15,7 @@ struct RoutingDraw {
   int nodes_limit = 0;    // a token reaches at most this many nodes; 0 = no limit
   bool balanced = false;  // equal counts, min(ranks, top_k) ranks a token; else independent draws
   double skew_exponent = 0;  // expert e is drawn in proportion to (e + 1)^-exponent, 0 = alike
+  std::vector<double> weights = {};  // by expert, instead of the exponent; empty = as it says
   std::uint64_t seed = 1;
 };
 

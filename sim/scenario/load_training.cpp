@@ -1,9 +1,12 @@
 // Reads a training scenario.
 #include "sim/scenario/load_training.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <numeric>
 
 #include "sim/plan/all_to_all.h"
+#include "sim/plan/placement.h"
 #include "sim/scenario/at_place.h"
 #include "sim/scenario/load_cluster.h"
 #include "sim/scenario/load_scenario.h"
@@ -30,15 +33,49 @@ void read_name(const JsonNode& node,
   if (const auto value = node.find(key)) into = value->as_choice(valid, key);
 }
 
+// Loads of the experts in the MoE layer whose heaviest rank is the median of all layers'.
+std::vector<double> median_load(const RoutingTrace& trace, std::size_t ranks) {
+  std::vector<std::uint32_t> rows(trace.tokens());
+  std::iota(rows.begin(), rows.end(), 0U);
+  std::vector<std::vector<double>> layers = expert_load(trace, rows);
+  const auto heaviest = [&](const std::vector<double>& load) {
+    const std::size_t held = std::max<std::size_t>(1, load.size() / ranks);
+    double most = 0;
+    for (std::size_t first = 0; first + held <= load.size(); first += held)
+      most = std::max(
+          most, std::accumulate(load.begin() + static_cast<std::ptrdiff_t>(first),
+                                load.begin() + static_cast<std::ptrdiff_t>(first + held), 0.0));
+    return most;
+  };
+  const auto middle = layers.begin() + static_cast<std::ptrdiff_t>(layers.size() / 2);
+  std::nth_element(layers.begin(), middle, layers.end(),
+                   [&](const auto& a, const auto& b) { return heaviest(a) < heaviest(b); });
+  return *middle;
+}
+
+void read_routing(const JsonNode& node,
+                  const std::string& folder,
+                  const MoeModel& model,
+                  TrainingPlan& plan) {
+  if (!node.is_object()) {
+    plan.balanced = node.as_choice({"random", "even"}, "routing") == "even";
+    return;
+  }
+  node.allow_only({"trace"});
+  const JsonNode path = node.at("trace");
+  const RoutingTrace trace = open_trace(existing_path(path, folder), TraceCheck::header);
+  if (trace.header.experts != model.experts || trace.moe_layers() == 0)
+    path.fail("the trace has " + std::to_string(trace.header.experts) + " experts, the model " +
+              std::to_string(model.experts));
+  plan.expert_load = median_load(trace, static_cast<std::size_t>(plan.expert));
+}
+
 void read_workload(const JsonNode& node, TrainingPlan& plan) {
   node.allow_only({"phase", "sequence", "micro_batch", "global_batch", "routing", "skew_exponent"});
   node.at("phase").as_choice({"training"}, "phase of a training scenario");
   read_count(node, "sequence", plan.sequence);
   read_count(node, "micro_batch", plan.micro_batch);
   plan.global_batch = static_cast<int>(node.at("global_batch").as_int(1, kMost));
-  std::string routing = "random";
-  read_name(node, "routing", {"random", "even"}, routing);
-  plan.balanced = routing == "even";
   if (const auto skew = node.find("skew_exponent")) plan.skew_exponent = skew->as_ratio(0, 8);
 }
 
@@ -93,6 +130,8 @@ TrainingScenario load_training(const std::string& path) {
   scenario.plan.ranks = options.nodes * options.gpus_per_node;
   read_workload(root.at("workload"), scenario.plan);
   read_plan(root.at("plan"), scenario.plan);
+  if (const auto routing = root.at("workload").find("routing"))
+    read_routing(*routing, folder, scenario.model, scenario.plan);
   check(root, scenario);
   return scenario;
 }

@@ -17,10 +17,11 @@ struct TrainingScenario {
 };
 
 // "model", "cluster", "workload": {"phase": "training", "sequence", "micro_batch", "global_batch",
-// "routing": "random" | "even", "skew_exponent"}, "plan": {"expert_parallel", "tensor_parallel",
-// "pipeline", "virtual_stages", "schedule", "all_to_all", "precision", "recompute", "overlap",
-// "capacity_factor", "mtp", "captured"}; all ranks of the cluster take part. InputError with file,
-// line, column and key for every mistake.
+// "routing": "random" | "even" | {"trace": FILE}, "skew_exponent"}, "plan": {"expert_parallel",
+// "tensor_parallel", "pipeline", "virtual_stages", "schedule", "all_to_all", "precision",
+// "recompute", "overlap", "capacity_factor", "mtp", "captured"}. A trace gives the experts' loads:
+// of its MoE layers the one whose heaviest rank is the median. All ranks of the cluster take part.
+// InputError with file, line, column and key for every mistake.
 TrainingScenario load_training(const std::string& path);
 
 }  // namespace moesim

@@ -22,6 +22,7 @@ RoutingDraw draw_of(const MoeModel& model, const Cluster& cluster, const Trainin
   draw.top_k = static_cast<int>(model.top_k);
   draw.balanced = plan.balanced;
   draw.skew_exponent = plan.skew_exponent;
+  draw.weights = plan.expert_load;
   return draw;
 }
 

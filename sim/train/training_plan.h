@@ -39,7 +39,8 @@ struct TrainingPlan {
   bool mtp = false;       // with the model's multi-token prediction module
   bool captured = false;  // kernels are replayed from graphs: the host never limits
   bool balanced = false;  // tokens are dealt evenly; else drawn at random, as forced balance does
-  double skew_exponent = 0;    // of the draw; 0 = all experts alike
+  double skew_exponent = 0;              // of the draw; 0 = all experts alike
+  std::vector<double> expert_load = {};  // of the draw, by expert; empty = as the exponent says
   double capacity_factor = 0;  // token drop: rows kept and padded to, over the even share; 0 = none
 
   int stage_ranks() const { return ranks / pipeline; }

@@ -24,10 +24,10 @@ std::string exchange_of(const JsonNode& typed, const std::string& accelerator, s
       {"nccl_allgather", "allgather_reducescatter"},
       {"nccl_allgather_reducescatter", "allgather_reducescatter"},
       {"deepep", "deepep_normal"}};
-  const std::string stated = text_of(typed, "algorithm");
+  std::string stated = text_of(typed, "algorithm");
   if (const auto found = same.find(stated); found != same.end()) return found->second;
   if (Catalog<AllToAllPart>::instance().find(stated) != nullptr) return stated;
-  const std::string taken = is_blackwell(accelerator) ? "hybridep" : "deepep_normal";
+  std::string taken = is_blackwell(accelerator) ? "hybridep" : "deepep_normal";
   note = taken + " stands in for " + (stated.empty() ? "an exchange not stated" : stated);
   return taken;
 }
@@ -35,8 +35,9 @@ std::string exchange_of(const JsonNode& typed, const std::string& accelerator, s
 // Domains of the machine as far as jobs fill them, all of the record's ranks in one stage's worth.
 ClusterSpec cluster_of_job(const JsonNode& typed, const std::string& calibration) {
   const int stated = int_of(typed, "scale_up_domain", 8);
-  const int domain = stated == kRackDomain ? kUsedOfRack : stated;
   const int ranks = static_cast<int>(typed.at("ranks").as_int(1, 1 << 20));
+  const bool in_part = stated == kRackDomain && ranks % kRackDomain != 0;
+  const int domain = in_part ? kUsedOfRack : stated;
   std::string text = R"({"ranks": )" + std::to_string(2 * domain) + R"(, "nodes": 2)" +
                      R"(, "scale_up_domain": )" + std::to_string(domain) +
                      R"(, "gpus_per_node": )" + std::to_string(domain);
@@ -47,7 +48,7 @@ ClusterSpec cluster_of_job(const JsonNode& typed, const std::string& calibration
     if (const auto found = typed.find(key))
       text += ", \"" + std::string(key) + "\": " + std::to_string(found->as_number());
   // No record says what NICs a rack's GPUs have: those of the rack that comes with the project.
-  if (domain == kUsedOfRack && !typed.find("scale_out_bandwidth_gbs"))
+  if (stated == kRackDomain && !typed.find("scale_out_bandwidth_gbs"))
     text += ", \"scale_out_bandwidth_gbs\": " +
             std::to_string(load_cluster_preset("gb200-nvl72").options.nic.value * 1e-9);
   ClusterSpec spec = cluster_of(read_json_text(text + "}", "the record's cluster")).spec;
@@ -57,7 +58,7 @@ ClusterSpec cluster_of_job(const JsonNode& typed, const std::string& calibration
 }
 
 std::string precision_of(const JsonNode& typed) {
-  const std::string stated = text_of(typed, "dtype", "bf16");
+  std::string stated = text_of(typed, "dtype", "bf16");
   if (stated == "fp16") return "bf16";
   return stated == "mxfp4" ? "nvfp4" : stated;
 }
@@ -112,8 +113,11 @@ std::variant<RecordedTraining, Unmapped> read_training_record(const JsonNode& ty
   const std::string routing =
       choice_of(typed, "routing", {"uniform", "balanced", "skewed", "token_drop", "not_stated"});
   if (routing == "token_drop") plan.capacity_factor = 1;
-  if (plan.pipeline > 1 && plan.virtual_stages > 1 && plan.micro_batches() % plan.pipeline != 0)
+  if (plan.pipeline > 1 && plan.virtual_stages > 1 && plan.micro_batches() % plan.pipeline != 0) {
     plan.virtual_stages = 1;
+    recorded.note += (recorded.note.empty() ? "" : "; ") +
+                     std::string("no virtual stages: micro-batches do not fill them evenly");
+  }
   return recorded;
 }
 

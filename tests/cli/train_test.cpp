@@ -17,7 +17,7 @@ namespace {
 const std::string kScenario = test::source_dir() + "/scenarios/train_deepseek_v3.json";
 
 // The shipped scenario with one text in it replaced.
-Outcome run_changed(const std::string& from, const std::string& to) {
+Outcome run_changed(const std::string& from, const std::string& to, const char* options = "") {
   const TemporaryFolder folder;
   std::ifstream file(kScenario);
   std::string text((std::istreambuf_iterator<char>(file)), {});
@@ -25,7 +25,7 @@ Outcome run_changed(const std::string& from, const std::string& to) {
   REQUIRE(at != std::string::npos);
   text.replace(at, from.size(), to);
   write_file(folder / "scenario.json", text);
-  return run_program("train " + (folder / "scenario.json"));
+  return run_program("train " + (folder / "scenario.json") + options);
 }
 
 }  // namespace
@@ -77,4 +77,20 @@ TEST_CASE("Mistakes in a training scenario are named with their place") {
     CHECK(outcome.output.find("scenario.json:") != std::string::npos);
     CHECK(outcome.output.find(one.says) != std::string::npos);
   }
+}
+
+TEST_CASE("A trace's skew slows a training step down") {
+  const TemporaryFolder folder;
+  const std::string trace = folder / "trace.safetensors";
+  REQUIRE(
+      run_program("trace synth --like deepseek-v3 --tokens 4096 --layers 4 --out " + trace).code ==
+      0);
+  const auto seconds = [&](const std::string& routing) {
+    const Outcome outcome =
+        run_changed("\"micro_batch\": 1", "\"micro_batch\": 1, \"routing\": " + routing, " --json");
+    CAPTURE(outcome.output);
+    REQUIRE(outcome.code == 0);
+    return read_json_text(outcome.output, "train").at("step").at("value").as_number();
+  };
+  CHECK(seconds("{\"trace\": \"" + trace + "\"}") > 1.2 * seconds("\"random\""));
 }

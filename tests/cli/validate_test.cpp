@@ -46,7 +46,7 @@ TEST_CASE("validate prints errors by exchange and test bed and writes its page")
 
 TEST_CASE("validate keeps to one split where it is asked to") {
   const Outcome outcome = run_program("validate --split calibrate");
-  check_says(outcome, 0, {"203 records simulated", "deepep_v2 combine"});
+  check_says(outcome, 0, {"227 records simulated", "deepep_v2 combine"});
   CHECK(outcome.output.find("reference ") == std::string::npos);
   check_says(run_program("validate --split calibrat"), 2, {"no record of split \"calibrat\""});
 }

@@ -16,6 +16,7 @@ int segments(const PipelineShape& shape) { return shape.stages; }
 
 std::vector<std::vector<int>> held(const PipelineShape& shape) {
   std::vector<std::vector<int>> by_stage;
+  by_stage.reserve(static_cast<std::size_t>(shape.stages));
   for (int stage = 0; stage < shape.stages; ++stage)
     by_stage.push_back({stage, shape.stages - 1 - stage});
   return by_stage;
@@ -103,6 +104,7 @@ class StageOrder {
 
 std::vector<std::vector<StageTask>> tasks(const PipelineShape& shape) {
   std::vector<std::vector<StageTask>> by_stage;
+  by_stage.reserve(static_cast<std::size_t>(shape.stages));
   for (int stage = 0; stage < shape.stages; ++stage)
     by_stage.push_back(StageOrder(shape, stage).make());
   return by_stage;

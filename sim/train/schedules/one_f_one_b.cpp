@@ -43,6 +43,7 @@ std::vector<std::vector<StageTask>> tasks(const PipelineShape& shape) {
   const int all = shape.micro_batches * shape.virtual_stages;
   for (int stage = 0; stage < shape.stages; ++stage) {
     std::vector<StageTask> order;
+    order.reserve(2 * static_cast<std::size_t>(all));
     const int before = warm_up(shape, stage);
     for (int n = 0; n < before; ++n) order.push_back(task_of(shape, StageWork::forward, stage, n));
     for (int n = 0; n < all; ++n) {

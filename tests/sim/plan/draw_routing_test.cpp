@@ -1,11 +1,11 @@
 // Drawn routing against its expectations: closed forms for uniform draws, exact counts for balanced
 // ones.
+#include "sim/plan/draw_routing.h"
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cmath>
-
-#include "sim/plan/draw_routing.h"
 
 using namespace moesim;
 
@@ -93,4 +93,16 @@ TEST_CASE("The same seed draws the same, another one does not") {
   CHECK(first->per_physical_expert == again->per_physical_expert);
   draw.seed = 2;
   CHECK(first->per_physical_expert != draw_routing(draw)->per_physical_expert);
+}
+
+TEST_CASE("Weighted draws follow the weights") {
+  RoutingDraw draw;
+  draw.experts = 8;
+  draw.top_k = 1;
+  draw.tokens_per_rank = 20000;
+  draw.weights = {1, 1, 1, 1, 1, 1, 1, 9};
+  const auto routed = draw_routing(draw);
+  const double all = 8 * 20000.0;
+  CHECK(routed->per_physical_expert[7] / all == doctest::Approx(9.0 / 16).epsilon(0.02));
+  CHECK(routed->per_physical_expert[0] / all == doctest::Approx(1.0 / 16).epsilon(0.05));
 }
