@@ -22,11 +22,13 @@
 namespace moesim {
 namespace {
 
+constexpr int kWindows = 20;  // where neither the command nor the scenario says
+
 struct CompareArguments {
   std::string scenario, out;
   std::vector<std::string> strategies, overrides;
   std::string measured;
-  int windows = 20, jobs = 0;
+  int windows = 0, jobs = 0;
 };
 
 // All strategies, the scenario's own first: it stands for the plan in use.
@@ -45,7 +47,10 @@ std::vector<std::string> all_overrides(const CompareArguments& arguments) {
       arguments.strategies.empty() ? every_strategy(arguments) : arguments.strategies;
   std::vector<std::string> overrides = arguments.overrides;
   overrides.push_back("vary=" + nlohmann::json{{"plan.placement", names}}.dump());
-  overrides.push_back(fmt::format("workload.windows={}", arguments.windows));
+  const int own =
+      load_study(arguments.scenario, arguments.overrides).points.front().scenario.workload.windows;
+  const int windows = arguments.windows > 0 ? arguments.windows : own > 0 ? own : kWindows;
+  overrides.push_back(fmt::format("workload.windows={}", windows));
   return overrides;
 }
 
@@ -140,9 +145,10 @@ void add_compare(CLI::App& command) {
       .add_option("--strategies", arguments->strategies,
                   "placement strategies, the one in use first (default: all)")
       ->delimiter(',');
-  command.add_option("--windows", arguments->windows, "parts of the trace to judge in, in order")
-      ->check(CLI::Range(1, 1000))
-      ->capture_default_str();
+  command
+      .add_option("--windows", arguments->windows,
+                  "parts of the trace to judge in, in order (default: the scenario's, else 20)")
+      ->check(CLI::Range(1, 1000));
   command.add_option("--measured", arguments->measured,
                      "measured points of the plan in use: a CSV with metric,value "
                      "(step_time,12.3 ms)");

@@ -27,10 +27,10 @@ double worst_balance(const PointResult& point) {
   return worst;
 }
 
-double bytes_of(const WindowResult& window, bool scale_up) {
+double bytes_of(const WindowResult& window, const std::string& wanted) {
   double sum = 0;
   for (const auto& [tier, bytes] : window.tier_bytes)
-    if ((tier == "NVLink") == scale_up) sum += bytes;
+    if (tier == wanted) sum += bytes;
   return sum;
 }
 
@@ -54,8 +54,8 @@ std::vector<std::string> row_of(const StudyResult& study, std::size_t index, dou
           fmt::format("{:.3f}", worst_balance(point)),
           fmt::format("{:.2f}", mean_of(point, [](const auto& w) { return w.ranks_per_token; })),
           fmt::format("{:.2f}", mean_of(point, [](const auto& w) { return w.nodes_per_token; })),
-          to_text(Bytes(mean_of(point, [](const auto& w) { return bytes_of(w, true); }))),
-          to_text(Bytes(mean_of(point, [](const auto& w) { return bytes_of(w, false); }))),
+          to_text(Bytes(mean_of(point, [](const auto& w) { return bytes_of(w, "NVLink"); }))),
+          to_text(Bytes(mean_of(point, [](const auto& w) { return bytes_of(w, "NIC"); }))),
           to_text(Bytes(point.memory.headroom)),
           moved_cell(study.points.front(), point),
           planning > 0 ? quantity_text(planning, "s") : "-"};
@@ -73,9 +73,9 @@ std::string band_words(const StudyResult& study, const Duel& duel) {
 
 BakeOffTable bake_off_table(const StudyResult& study, const std::vector<double>& planning) {
   BakeOffTable table;
-  table.heads = {"plan",          "median step",     "worst step",    "balance",
-                 "worst layer",   "ranks a token",   "nodes a token", "NVLink bytes",
-                 "network bytes", "memory headroom", "moved",         "planning"};
+  table.heads = {"plan",        "median step",     "worst step",    "balance",
+                 "worst layer", "ranks a token",   "nodes a token", "NVLink bytes",
+                 "NIC bytes",   "memory headroom", "moved",         "planning"};
   for (const std::size_t index : bake_off_ranking(study))
     table.rows.push_back(row_of(study, index, index < planning.size() ? planning[index] : 0));
   return table;

@@ -81,6 +81,8 @@ StudyPoint StudyReader::point(std::size_t index) const {
   point.scenario.file = path_;
   nlohmann::json canonical = varied.json();
   for (const std::string& key : study_keys()) canonical.erase(key);
+  for (auto entry = canonical.begin(); entry != canonical.end();)  // comments decide nothing
+    entry = entry.key().starts_with("_") ? canonical.erase(entry) : std::next(entry);
   point.canonical_json = canonical.dump();
   return point;
 }

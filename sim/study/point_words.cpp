@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <numeric>
 
 namespace moesim {
@@ -21,8 +22,15 @@ std::string short_number(const std::string& value) {
   return fmt::format("{:.4g}{}", number, end);
 }
 
-// A name speaks for itself; a number needs its key: "eplb", "16 redundant experts".
+// A name speaks for itself; a number needs its key: "eplb", "16 redundant experts". An object is
+// known by what it names.
 std::string value_label(const std::string& key, const std::string& value) {
+  if (!value.empty() && value[0] == '{') {
+    const nlohmann::json object = nlohmann::json::parse(value, nullptr, false);
+    for (const char* naming : {"preset", "strategy", "file", "dispatch"})
+      if (object.is_object() && object.contains(naming) && object[naming].is_string())
+        return object[naming].get<std::string>();
+  }
   const bool name = std::isalpha(static_cast<unsigned char>(value.empty() ? ' ' : value[0])) != 0;
   if (name && value != "true" && value != "false") return value;
   const std::string shown = short_number(value);
@@ -111,6 +119,24 @@ bool crosses_nodes(const Parallelism& parallelism, int per_node) {
   return leaves_node(parallelism.expert) || leaves_node(parallelism.tensor);
 }
 
+// Where exchanges are taken beyond what their constants were measured on.
+void note_measured_range(const Scenario& scenario, PointResult& result) {
+  const ShardingPlan& plan = scenario.plan;
+  const auto uses = [&](const std::string& prefix) {
+    return plan.dispatch.starts_with(prefix) || plan.combine.starts_with(prefix);
+  };
+  const bool across = crosses_nodes(plan.parallelism, scenario.cluster.options.gpus_per_node);
+  const int tokens = scenario.workload.tokens_per_rank / plan.parallelism.tensor;
+  if (uses("deepep_low_latency") && plan.parallelism.expert > 1 && tokens > (across ? 128 : 1024))
+    result.notes.emplace_back(
+        "deepep_low_latency was measured with up to 1024 tokens a rank, 128 across nodes; beyond, "
+        "its times are extrapolated.");
+  if (uses("nvlink_") && across)
+    result.notes.emplace_back(
+        "The nvlink algorithms write over NVLink and were measured inside one NVLink domain; "
+        "across domains they stand for the same writes over NICs, which nobody has measured.");
+}
+
 // What the numbers leave out.
 void note_limits(const Scenario& scenario, PointResult& result) {
   const ShardingPlan& plan = scenario.plan;
@@ -126,12 +152,8 @@ void note_limits(const Scenario& scenario, PointResult& result) {
     result.notes.emplace_back(
         "A prefill entry is as long as its traced request's rows that are replayed; attention over "
         "longer prompts costs more.");
-    if (plan.dispatch == "deepep_low_latency" || plan.combine == "deepep_low_latency") {
-      result.notes.emplace_back(
-          "deepep_low_latency was measured with up to 1024 tokens a rank, 128 across nodes; "
-          "beyond, its times are extrapolated.");
-    }
   }
+  note_measured_range(scenario, result);
   result.notes.emplace_back(
       "Exchange times under skew are unproven on hardware: no published measurement of one was "
       "found.");
@@ -143,13 +165,9 @@ void note_limits(const Scenario& scenario, PointResult& result) {
 
 }  // namespace
 
-void describe_point(const StudyPoint& point,
-                    const Cluster& cluster,
-                    const MoeModel& model,
-                    const RoutingTrace& trace,
-                    PointResult& result) {
+std::string point_label(const StudyPoint& point) {
   const Scenario& scenario = point.scenario;
-  result.varied = point.varied;
+  std::string whole;
   std::string seed;  // last, so that repeats share all that is before it
   for (const auto& [key, value] : point.varied) {
     if (key == "seed") {
@@ -160,12 +178,23 @@ void describe_point(const StudyPoint& point,
     if (key == "faults") label = faults_label(scenario);
     if (key == "plan.rebalance") label = rebalance_label(scenario);
     if (key == "plan.placement") label = scenario.plan.placement_strategy;
-    result.label += (result.label.empty() ? "" : ", ") + label;
+    whole += (whole.empty() ? "" : ", ") + label;
   }
-  if (result.label.empty())
-    result.label = seed.empty() ? scenario.plan.placement_strategy : seed;
+  if (whole.empty())
+    whole = seed.empty() ? scenario.plan.placement_strategy : seed;
   else if (!seed.empty())
-    result.label += ", " + seed;
+    whole += ", " + seed;
+  return whole;
+}
+
+void describe_point(const StudyPoint& point,
+                    const Cluster& cluster,
+                    const MoeModel& model,
+                    const RoutingTrace& trace,
+                    PointResult& result) {
+  const Scenario& scenario = point.scenario;
+  result.varied = point.varied;
+  result.label = point_label(point);
   result.scenario_name = scenario.name;
   result.model = model.name;
   result.routed_by = routing_model(scenario, trace);

@@ -1,6 +1,7 @@
 // The words of a result: what was run, and what a reader must keep in mind.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "sim/cluster/cluster.h"
@@ -9,6 +10,9 @@
 #include "sim/scenario/scenario.h"
 
 namespace moesim {
+
+// "eplb, 64 requests per rank": the varied values, joined; of a point alone its placement.
+std::string point_label(const StudyPoint& point);
 
 // Fills label, names (the routing's model from the trace where the scenario replays a file), ranks
 // and seed.

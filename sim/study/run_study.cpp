@@ -13,6 +13,7 @@
 #include "sim/io/files.h"
 #include "sim/result/write_study.h"
 #include "sim/study/claims.h"
+#include "sim/study/point_words.h"
 #include "sim/study/study.h"
 #include "sim/study/worker_pool.h"
 
@@ -225,6 +226,9 @@ StudyResult StudyRun::collect() const {
   write_study(options_.out + "/result.json", result, files_.size(), [&](std::size_t i) {
     auto point = stored_point(files_[i]);
     if (!point) throw CheckError("a worker ended well but left no result in " + files_[i]);
+    // Kept from a study that spelled it otherwise, a point is still this study's.
+    point->varied = study_.points[i].varied;
+    point->label = point_label(study_.points[i]);
     result.points.push_back(*point);
     if (large) drop_details(result.points.back());
     return std::move(*point);

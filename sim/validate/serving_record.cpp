@@ -100,7 +100,8 @@ RoutingTrace draw_trace(const JsonNode& typed, bool prefill, RecordedServing& re
   return synthesize(load_profile(name), request);
 }
 
-void place(const JsonNode& typed, RecordedServing& recorded) {
+// Decode is balanced over all ranks, prefill within the expert groups' nodes (EPLB's README).
+void place(const JsonNode& typed, bool prefill, RecordedServing& recorded) {
   ShardingPlan& plan = recorded.plan;
   const auto experts = static_cast<int>(recorded.model.experts);
   const int expert = plan.parallelism.expert;
@@ -120,8 +121,8 @@ void place(const JsonNode& typed, RecordedServing& recorded) {
   const int of_node = recorded.cluster.fabric.ranks_per_node;
   input.nodes = expert % of_node == 0 ? expert / of_node : 1;
   input.groups = static_cast<int>(recorded.model.groups);
-  plan.placement_strategy =
-      text_of(typed, "balancer") == "eplb" || plan.redundant_experts > 0 ? "eplb" : "contiguous";
+  const bool balanced = text_of(typed, "balancer") == "eplb" || plan.redundant_experts > 0;
+  plan.placement_strategy = !balanced ? "contiguous" : prefill ? "eplb" : "eplb_global";
   plan.placement =
       Catalog<PlacementPart>::instance().at(plan.placement_strategy, "placement")(input);
 }
@@ -197,7 +198,7 @@ std::variant<RecordedServing, Unmapped> read_serving_record(const JsonNode& type
   set_formats(typed, recorded);
   if (typed.find("overlap") && typed.at("overlap").as_bool()) recorded.plan.overlap = "two_batch";
   recorded.trace = draw_trace(typed, prefill, recorded);
-  place(typed, recorded);
+  place(typed, prefill, recorded);
   recorded.batch = make_batch(typed, prefill, recorded);
   if (recorded.batch.drafts > 0 && recorded.model.mtp_layers.empty())
     return Unmapped{recorded.model.name + " has no multi-token prediction module here"};
