@@ -77,7 +77,7 @@ TEST_CASE("A run killed in the middle keeps whole points, and the next computes 
   const std::string points = folder / "out/points";
   run_command("setsid " + program() + " " + run_of(folder, "out") +
               " --jobs 2 >/dev/null 2>&1 </dev/null & run=$!; while [ $(ls " + points +
-              " 2>/dev/null | wc -l) -lt 8 ]; do sleep 0.01; done; kill -9 -- -$run; wait $run");
+              " 2>/dev/null | wc -l) -lt 8 ]; do sleep 0.01; done; kill -9 -$run; wait $run");
   const std::size_t kept = whole_points(folder / "out");
   REQUIRE(kept >= 8);
   REQUIRE(kept < 60);
