@@ -110,7 +110,7 @@ void add_train(CLI::App& command) {
   command.add_option("scenario", *path, "scenario file with workload.phase \"training\"")
       ->required();
   command.add_flag("--json", *as_json, "print JSON; seconds and bytes");
-  command.footer("Example: moesim train scenarios/train_deepseek_v3.json");
+  command.footer("Example: moesim train scenarios/training/deepseek_v3.json");
   command.callback([path, as_json] {
     const TrainingScenario scenario = load_training(*path);
     const TrainingStep step = train_step(scenario.model, scenario.cluster, scenario.plan);

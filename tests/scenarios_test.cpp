@@ -40,9 +40,9 @@ const std::vector<Reduced>& library() {
       {"agentic_prefill", 3, 2,
        kFew + " --set workload.tokens_per_rank=256" + vary(R"("workload.context":[0,65536])")},
       {"deepseek_v3_320", 1, 1, kFew + kTwoNodes},
-      {"deepseek_v3_decode", 6, 2,
+      {"deepseek_v3_decode", 8, 2,
        kFew + kTwoNodes + vary(R"("workload.trace.synthetic.like":["deepseek-v3","uniform"])")},
-      {"deepseek_v3_prefill", 2, 2, kFew + " --set workload.tokens_per_rank=256"},
+      {"deepseek_v3_prefill", 4, 4, kFew + " --set workload.tokens_per_rank=256"},
       {"ep_size_h800", 8, 4,
        kFew + vary(R"("cluster.nodes":[4,8],"workload.requests_per_rank":[4,8])")},
       {"eplb_under_drift", 3, 3,
@@ -77,6 +77,7 @@ const std::vector<Reduced>& library() {
        kFew + kTwoNodes + " --set workload.windows=2 --set workload.trace.synthetic.tokens=4096" +
            vary(R"("plan.rebalance":["never",{"every":1,"layers_per_chunk":29}])")},
       {"redundant_experts", 8, 2, kFew + kTwoNodes + vary(R"("plan.redundant_experts":[0,16])")},
+      {"search_h800_decode", 1, 1, kFew + kTwoNodes},
       {"slow_gpu_lost_nic", 4, 4, kFew + kTwoNodes},
       {"small_models", 36, 6,
        kFew + " --set workload.requests_per_rank=8 --set cluster.gpus_per_node=4" +

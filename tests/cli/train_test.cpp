@@ -14,7 +14,7 @@ using moesim::test::TemporaryFolder;
 
 namespace {
 
-const std::string kScenario = test::source_dir() + "/scenarios/train_deepseek_v3.json";
+const std::string kScenario = test::source_dir() + "/scenarios/training/deepseek_v3.json";
 
 // The shipped scenario with one text in it replaced.
 Outcome run_changed(const std::string& from, const std::string& to, const char* options = "") {
