@@ -20,6 +20,7 @@ namespace {
 
 struct DeployArguments {
   std::string prefill, decode, out = "out/deployment";
+  std::vector<std::string> prefill_overrides, decode_overrides;
   Traffic traffic;
   int jobs = 0;
   bool json = false;
@@ -30,13 +31,19 @@ struct Pool {
   PointResult result;
 };
 
-Pool run_pool(const std::string& scenario, const std::string& out, int jobs) {
-  const Study study = load_study(scenario, {});
+Pool run_pool(const std::string& scenario,
+              const std::vector<std::string>& overrides,
+              const std::string& out,
+              int jobs) {
+  const Study study = load_study(scenario, overrides);
   if (study.points.size() != 1)
     throw InputError(
-        fmt::format("{}: a pool is one point, the file spans {}", scenario, study.points.size()));
+        fmt::format("{}: a pool is one point, the file spans {}; take one with "
+                    "--set-prefill or --set-decode 'vary={{}}'",
+                    scenario, study.points.size()));
   RunOptions options;
   options.out = out;
+  options.overrides = overrides;
   options.jobs =
       jobs > 0 ? jobs : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   show_progress(options);
@@ -53,8 +60,8 @@ Bytes prompt_cache(const Pool& decode, double tokens) {
 BytesPerSecond nic_of(const Pool& pool) { return pool.point.scenario.cluster.options.nic; }
 
 void print_kind(const PoolKind& kind) {
-  fmt::print("  {:<8} {} pool{} of {} GPUs ({:.2f} needed), {} requests/s each ({})\n", kind.name,
-             kind.pools, kind.pools == 1 ? "" : "s", kind.gpus, kind.exact,
+  fmt::print("  {:<8} {} pool{} of {} GPUs ({:.2f} needed), {:.3g} requests/s each ({})\n",
+             kind.name, kind.pools, kind.pools == 1 ? "" : "s", kind.gpus, kind.exact,
              quantity_text(kind.requests.value, ""), band_text(kind.requests));
 }
 
@@ -64,9 +71,8 @@ void print(const Deployment& deployment, const Traffic& traffic) {
              traffic.output_tokens);
   print_kind(deployment.prefill);
   print_kind(deployment.decode);
-  fmt::print("  {} GPUs, {} output tokens/s/GPU over all of them ({})\n", deployment.gpus,
-             quantity_text(deployment.output_per_gpu.value, ""),
-             band_text(deployment.output_per_gpu));
+  fmt::print("  {} GPUs, {:.4g} output tokens/s/GPU over all of them ({})\n", deployment.gpus,
+             deployment.output_per_gpu.value, band_text(deployment.output_per_gpu));
   fmt::print("  first token after {} without queueing, of which {} hand over {} of KV cache\n",
              metric_text(deployment.first_token), metric_text(deployment.hand_over_time),
              to_text(deployment.hand_over));
@@ -101,8 +107,10 @@ void print_json(const Deployment& deployment) {
 }
 
 void deploy(const DeployArguments& arguments) {
-  const Pool prefill = run_pool(arguments.prefill, arguments.out + "/prefill", arguments.jobs);
-  const Pool decode = run_pool(arguments.decode, arguments.out + "/decode", arguments.jobs);
+  const Pool prefill = run_pool(arguments.prefill, arguments.prefill_overrides,
+                                arguments.out + "/prefill", arguments.jobs);
+  const Pool decode = run_pool(arguments.decode, arguments.decode_overrides,
+                               arguments.out + "/decode", arguments.jobs);
   const Deployment deployment =
       plan_deployment(prefill.result, decode.result, arguments.traffic,
                       prompt_cache(decode, arguments.traffic.prompt_tokens), nic_of(decode));
@@ -119,6 +127,13 @@ void add_deploy(CLI::App& command) {
       ->required();
   command.add_option("decode", arguments->decode, "scenario of a decode pool, one point")
       ->required();
+  command
+      .add_option("--set-prefill", arguments->prefill_overrides,
+                  "override a key of the prefill pool: --set-prefill plan.overlap=two_batch "
+                  "(repeatable)")
+      ->allow_extra_args(false);
+  command.add_option("--set-decode", arguments->decode_overrides, "the same of the decode pool")
+      ->allow_extra_args(false);
   command.add_option("--prompt", traffic.prompt_tokens, "tokens of a prompt, mean")
       ->capture_default_str();
   command.add_option("--output", traffic.output_tokens, "tokens of an answer, mean")

@@ -94,12 +94,23 @@ nlohmann::json front_json(const SearchResult& result, const std::string& out) {
   return json;
 }
 
+// Most tokens/s/GPU first, plans that did not run last.
+StudyResult best_first(StudyResult study) {
+  const auto rate = [](const PointResult& point) {
+    const Metric* metric = find_metric(point, "tokens_per_second_per_gpu");
+    return metric == nullptr ? -1 : metric->value;
+  };
+  std::stable_sort(study.points.begin(), study.points.end(),
+                   [&](const PointResult& a, const PointResult& b) { return rate(a) > rate(b); });
+  return study;
+}
+
 void write(const SearchResult& result, const std::string& out) {
   make_folder(out + "/plans");
   for (std::size_t i = 0; i < result.scenarios.size(); ++i)
     write_file(fmt::format("{}/plans/{:02}.json", out, i + 1), result.scenarios[i]);
   write_file(out + "/study.csv", study_csv(result.tried));
-  write_file(out + "/report.html", html_report(result.tried));
+  write_file(out + "/report.html", html_report(best_first(result.tried)));
   write_file(out + "/search.json", front_json(result, out).dump(1) + "\n");
 }
 

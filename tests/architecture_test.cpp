@@ -45,7 +45,7 @@ const std::map<std::string, std::vector<std::string>>& allowed_folders() {
         "sim/train"}},
       {"sim/study", {"sim", "workloads/forward", "workloads/traces"}},
       {"sim/validate",
-       {"sim/cluster", "sim/plan", "sim/model", "sim/memory", "sim/cost", "sim/train",
+       {"sim/cluster", "sim/plan", "sim/model", "sim/memory", "sim/replay", "sim/cost", "sim/train",
         "workloads/traces"}},
       {"sim/calibrate", {"sim/cluster", "sim/plan", "sim/validate"}},
       {"topologies", {"sim/cluster"}},

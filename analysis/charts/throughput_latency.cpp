@@ -14,14 +14,19 @@ namespace {
 
 using nlohmann::json;
 
-constexpr const char* kTime = "step_time";
 constexpr const char* kThroughput = "tokens_per_second_per_gpu";
+
+// Of a token where one request waits for it, else of the step.
+const Metric* time_of(const PointResult& point) {
+  const Metric* token = find_metric(point, "time_per_output_token");
+  return token != nullptr ? token : find_metric(point, "step_time");
+}
 
 // One end of the band: a slow step is a low throughput.
 json band_series(const Curve& curve, std::size_t index, const TimeUnit& unit, bool fast) {
   json data = json::array();
   for (const Curve::At& at : curve.points) {
-    const Metric* time = find_metric(*at.point, kTime);
+    const Metric* time = time_of(*at.point);
     const Metric* tokens = find_metric(*at.point, kThroughput);
     if (time == nullptr || tokens == nullptr) continue;
     data.push_back({rounded((fast ? time->low : time->high) / unit.seconds),
@@ -40,7 +45,7 @@ json curve_series(const Curve& curve, std::size_t index, const TimeUnit& unit) {
   json data = json::array();
   for (std::size_t i = 0; i < curve.points.size(); ++i) {
     const PointResult& point = *curve.points[i].point;
-    const Metric* time = find_metric(point, kTime);
+    const Metric* time = time_of(point);
     const Metric* tokens = find_metric(point, kThroughput);
     if (time == nullptr || tokens == nullptr) continue;
     json one{{"value", {rounded(time->value / unit.seconds), rounded(tokens->value)}},
@@ -76,16 +81,15 @@ json throughput_latency(const StudyResult& study) {
   double longest = 0;
   for (const Curve& curve : curves)
     for (const Curve::At& at : curve.points)
-      if (const Metric* time = find_metric(*at.point, kTime))
-        longest = std::max(longest, time->value);
+      if (const Metric* time = time_of(*at.point)) longest = std::max(longest, time->value);
   if (longest == 0) return nullptr;
   const TimeUnit unit = time_unit(longest);
   json option = chart_option(460, "@unit:tokens/s per GPU");
   option["tooltip"]["trigger"] = "item";
   option["grid"] = {{"left", 84}, {"right", 96}, {"top", 44}, {"bottom", 56}};
   const bool decode = study.points.front().phase == "decode";
-  option["xAxis"] = value_axis(
-      fmt::format("step time{}, {}", decode ? " = time per output token" : "", unit.name));
+  option["xAxis"] =
+      value_axis(fmt::format("{}, {}", decode ? "time per output token" : "step time", unit.name));
   option["xAxis"]["nameGap"] = 28;
   option["yAxis"] = value_axis("tokens/s per GPU");
   option["yAxis"]["nameGap"] = 58;

@@ -54,23 +54,23 @@ TEST_CASE("An empty scenario file is refused with its place") {
 
 TEST_CASE("A JSON syntax error names line and column") {
   check_refused(check_edited("\"steps\": 4", "\"steps\": 4,"),
-                {"edited.json:12:3", "not valid JSON"});
+                {"edited.json:13:3", "not valid JSON"});
 }
 
 TEST_CASE("An unknown key is answered with the nearest one") {
   check_refused(
       check_edited("\"redundant_experts\"", "\"redundent_experts\""),
-      {"edited.json:15:26", "plan.redundent_experts", "did you mean \"redundant_experts\""});
+      {"edited.json:16:26", "plan.redundent_experts", "did you mean \"redundant_experts\""});
 }
 
 TEST_CASE("A duplicate key is refused at its second place") {
   check_refused(check_edited("\"seed\": 1", "\"seed\": 1,\n  \"seed\": 2"),
-                {"edited.json:22:3", "seed", "duplicate key"});
+                {"edited.json:23:3", "seed", "duplicate key"});
 }
 
 TEST_CASE("A bare number for a bandwidth is answered with the spelling to use") {
   check_refused(check_edited("\"nodes\": 2", "\"nodes\": 2, \"nic\": 400"),
-                {"edited.json:5:56", "cluster.nic", "400 Gb/s"});
+                {"edited.json:6:56", "cluster.nic", "400 Gb/s"});
 }
 
 TEST_CASE("A wrong unit is answered with the valid ones") {
@@ -80,7 +80,7 @@ TEST_CASE("A wrong unit is answered with the valid ones") {
 
 TEST_CASE("An unknown model is answered with the nearest") {
   check_refused(check_edited("gpt-oss-20b", "gpt-oss-20"),
-                {"edited.json:4:18", "shapes_from", "gpt-oss-20b"});
+                {"edited.json:5:18", "shapes_from", "gpt-oss-20b"});
 }
 
 TEST_CASE("An unknown topology is answered with the valid ones") {
@@ -94,7 +94,7 @@ TEST_CASE("An unknown cluster preset is answered with the valid ones") {
 
 TEST_CASE("An unknown placement in vary is reported where it stands") {
   check_refused(check_edited("[\"contiguous\", \"eplb\"]", "[\"contiguous\", \"eplbb\"]"),
-                {"edited.json:20:46", "plan.placement", "did you mean \"eplb\"", "round_robin"});
+                {"edited.json:21:46", "plan.placement", "did you mean \"eplb\"", "round_robin"});
 }
 
 TEST_CASE("Expert parallelism that does not divide the slots names the sizes that do") {
@@ -104,7 +104,7 @@ TEST_CASE("Expert parallelism that does not divide the slots names the sizes tha
 
 TEST_CASE("Expert parallelism beyond the ranks is refused") {
   check_refused(check_edited("\"expert_parallel\": 16", "\"expert_parallel\": 32"),
-                {"edited.json:14:24: plan.expert_parallel: 32 exceeds", "16"});
+                {"edited.json:15:24: plan.expert_parallel: 32 exceeds", "16"});
 }
 
 TEST_CASE("An override with an unknown key is refused as the file's own would be") {
@@ -133,7 +133,7 @@ TEST_CASE("A cache format that is not implemented is refused with those that are
 TEST_CASE("An exchange holds no more SMs than the accelerator has") {
   check_refused(
       check_edited("\"redundant_experts\"", "\"exchange_sms\": 133, \"redundant_experts\""),
-      {"edited.json:15:", "plan.exchange_sms", "133 is out of range; allowed: 0 to 132"});
+      {"edited.json:16:", "plan.exchange_sms", "133 is out of range; allowed: 0 to 132"});
   CHECK(
       check_edited("\"redundant_experts\"", "\"exchange_sms\": 132, \"redundant_experts\"").code ==
       0);
@@ -156,7 +156,7 @@ TEST_CASE("Nodes may differ in accelerator and pace, but not be unknown") {
   check_refused(check_edited("\"nodes\": 2",
                              "\"node_groups\": [{\"nodes\": 1, \"accelerator\": "
                              "\"h21-sxm\"}]"),
-                {"edited.json:5:", "cluster.node_groups.0.accelerator", "h200-sxm"});
+                {"edited.json:6:", "cluster.node_groups.0.accelerator", "h200-sxm"});
 }
 
 namespace {
@@ -179,43 +179,43 @@ TEST_CASE("Every kind of fault is accepted") {
 }
 
 TEST_CASE("A fault that is written wrongly is answered at its place") {
-  check_refused(check_faults("{}"), {"edited.json:21:13", "faults: wants a list"});
-  check_refused(check_faults("[3]"), {"edited.json:21:14", "a fault is an object"});
-  check_refused(check_faults(R"([{"rank": 3}])"), {"edited.json:21:14", "kind"});
+  check_refused(check_faults("{}"), {"edited.json:22:13", "faults: wants a list"});
+  check_refused(check_faults("[3]"), {"edited.json:22:14", "a fault is an object"});
+  check_refused(check_faults(R"([{"rank": 3}])"), {"edited.json:22:14", "kind"});
   check_refused(check_faults(R"([{"kind": "nic_lots", "rank": 3}])"),
-                {"edited.json:21:23", "did you mean \"nic_lost\"", "rank_lost"});
+                {"edited.json:22:23", "did you mean \"nic_lost\"", "rank_lost"});
   check_refused(check_faults(R"([{"kind": "nic_lost", "link": "nic 3"}])"),
-                {"edited.json:21:", "unknown key", "rank"});
+                {"edited.json:22:", "unknown key", "rank"});
   check_refused(check_faults(R"([{"kind": "nic_lost", "rank": 16}])"),
-                {"edited.json:21:43", "16 is out of range; allowed: 0 to 15"});
+                {"edited.json:22:43", "16 is out of range; allowed: 0 to 15"});
   check_refused(check_faults(R"([{"kind": "nic_lost", "rank": 3, "at": "later"}])"),
-                {"edited.json:21:", "at"});
+                {"edited.json:22:", "at"});
   check_refused(check_faults(R"([{"kind": "nic_lost", "rank": 3, "at": 20}])"),
-                {"edited.json:21:", "\"start\" or a time, as in \"20 ms\""});
+                {"edited.json:22:", "\"start\" or a time, as in \"20 ms\""});
   check_refused(check_faults(R"([{"kind": "nic_lost", "rank": 3, "at": "-1 ms"}])"),
-                {"edited.json:21:", "must not be negative"});
+                {"edited.json:22:", "must not be negative"});
   check_refused(check_faults(R"([{"kind": "slow_gpu", "rank": 3, "factor": 0.5}])"),
-                {"edited.json:21:", "factor", "1.0 to 1000.0"});
+                {"edited.json:22:", "factor", "1.0 to 1000.0"});
   check_refused(check_faults(R"([{"kind": "link_degraded", "link": "nic 3", "factor": 0}])"),
-                {"edited.json:21:", "factor", "link_down"});
+                {"edited.json:22:", "factor", "link_down"});
   check_refused(check_faults(R"([{"kind": "link_degraded", "link": "nic 3"}])"),
-                {"edited.json:21:", "factor"});
+                {"edited.json:22:", "factor"});
   check_refused(check_faults(R"([{"kind": "link_down", "link": "nic 33"}])"),
-                {"edited.json:21:44", "no link \"nic 33\"", "did you mean"});
+                {"edited.json:22:44", "no link \"nic 33\"", "did you mean"});
 }
 
 TEST_CASE("A fault that the pool cannot go around is refused when it is loaded") {
   check_refused(check_faults(R"([{"kind": "link_down", "link": "nic", "at": "3 ms"}])"),
-                {"edited.json:21:", "with link_down nic nothing joins rank 0 to rank 8",
+                {"edited.json:22:", "with link_down nic nothing joins rank 0 to rank 8",
                  "expert-parallel group"});
   check_refused(check_faults(R"([{"kind": "rank_lost", "rank": 3},
                                  {"kind": "rank_lost", "rank": 3}])"),
-                {"edited.json:22:", "rank 3 is lost already"});
+                {"edited.json:23:", "rank 3 is lost already"});
   check_refused(
       check_edited("\"deepep_low_latency\"",
                    "\"deepep_normal\" }, \"faults\": [{\"kind\": \"rank_lost\", "
                    "\"rank\": 3}], \"_rest\": {\"a\": 1"),
-      {"edited.json:17:", "deepep_normal moves rows to or over rank 3", "deepep_low_latency"});
+      {"edited.json:18:", "deepep_normal moves rows to or over rank 3", "deepep_low_latency"});
   // Whole nodes apart do not exchange: EP groups within nodes need no NIC.
   const Outcome apart = run_program("check " + kFirstRun + " --set plan.expert_parallel=8 " +
                                     "--set 'faults=[{\"kind\":\"link_down\",\"link\":\"nic\"}]'");
@@ -226,7 +226,7 @@ TEST_CASE("A fault that the pool cannot go around is refused when it is loaded")
 TEST_CASE("A capacity factor is a number from 0") {
   check_refused(
       check_edited("\"redundant_experts\"", "\"capacity_factor\": -1, \"redundant_experts\""),
-      {"edited.json:15:", "plan.capacity_factor", "-1 is out of range; allowed: 0.0 to 1000.0"});
+      {"edited.json:16:", "plan.capacity_factor", "-1 is out of range; allowed: 0.0 to 1000.0"});
 }
 
 TEST_CASE("A tensor reduction is one of two") {
