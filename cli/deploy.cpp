@@ -62,7 +62,7 @@ BytesPerSecond nic_of(const Pool& pool) { return pool.point.scenario.cluster.opt
 void print_kind(const PoolKind& kind) {
   fmt::print("  {:<8} {} pool{} of {} GPUs ({:.2f} needed), {:.3g} requests/s each ({})\n",
              kind.name, kind.pools, kind.pools == 1 ? "" : "s", kind.gpus, kind.exact,
-             quantity_text(kind.requests.value, ""), band_text(kind.requests));
+             kind.requests.value, band_text(kind.requests));
 }
 
 void print(const Deployment& deployment, const Traffic& traffic) {
