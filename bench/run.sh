@@ -20,24 +20,31 @@ export MOESIM_BENCH_TRACE="$out/trace.safetensors"
 [[ -s $MOESIM_BENCH_TRACE ]] || "$build"/bench_make_trace "$MOESIM_BENCH_TRACE" 40960 58 256 8 0.5 1
 cp bench/decode_320.json "$out"
 
-most_anonymous_memory() {  # of the command given: kB, sampled every 2 ms
+most_anonymous_memory() {  # of the command given, in the process it forks for the point: kB, sampled every 2 ms
   local most=0 key value
-  "$@" >/dev/null &
-  local pid=$!
+  "$@" <"$out/work.json" >/dev/null &
+  local pid=$! child
   while kill -0 "$pid" 2>/dev/null; do
-    while read -r key value _; do
-      if [[ $key == RssAnon: ]] && ((value > most)); then most=$value; fi
-    done <"/proc/$pid/status" || break
+    for child in "$pid" $(cat "/proc/$pid/task/$pid/children"); do
+      while read -r key value _; do
+        if [[ $key == RssAnon: ]] && ((value > most)); then most=$value; fi
+      done <"/proc/$child/status" || break
+    done
     sleep 0.002
   done 2>/dev/null
   wait "$pid"
   echo "$most"
 }
 
-whole_process() {  # $1: what, the rest: command; prints one row
+whole_process() {  # $1: what, the rest: settings; prints one row
   local what="$1" times memory
   shift
-  hyperfine -N --warmup 1 --runs "${runs:-10}" --style none --export-csv "$out/times.csv" "$*" >/dev/null
+  # A point's file is named by its key: one run makes it, then a worker is told to make it again.
+  rm -rf "$out/run"
+  "$build"/moesim run "$out/decode_320.json" "$@" --jobs 1 --out "$out/run" >/dev/null 2>&1
+  printf '{"point": 0, "trace": "%s", "out": "%s"}\n' "$MOESIM_BENCH_TRACE" "$(find "$out/run/points" -name '*.json' ! -name '*.wall.json')" >"$out/work.json"
+  set -- "$build"/moesim worker "$out/decode_320.json" "$@"
+  hyperfine -N --input "$out/work.json" --warmup 1 --runs "${runs:-10}" --style none --export-csv "$out/times.csv" "$*" >/dev/null
   times="$(tail -n 1 "$out/times.csv" | awk -F, '{ printf "%.3f s (%.3f to %.3f)", $4, $7, $8 }')"
   memory="$(most_anonymous_memory "$@")"
   printf '| %s | %s | %s MB |\n' "$what" "$times" "$((memory / 1000))"
@@ -45,17 +52,16 @@ whole_process() {  # $1: what, the rest: command; prints one row
 
 printf '\n%s, %s cores\n\n' "$(sed -n 's/^model name[[:space:]]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)"
 printf '| whole process | median (least to most) | RssAnon |\n|---|---|---|\n'
-worker=("$build"/moesim worker "$out/decode_320.json" --trace "$MOESIM_BENCH_TRACE" --out "$out/point.json")
-whole_process "one decode step, 61 layers, 320 ranks, \`bound\`" "${worker[@]}"
-whole_process "the same with EPLB" "${worker[@]}" --set plan.placement=eplb
-whole_process "the same with \`links\`" "${worker[@]}" --set fidelity=links
-whole_process "the same with \`deepep_normal\`" "${worker[@]}" --set plan.all_to_all=deepep_normal
+whole_process "one decode step, 61 layers, 320 ranks, \`bound\`"
+whole_process "the same with EPLB" --set plan.placement=eplb
+whole_process "the same with \`links\`" --set fidelity=links
+whole_process "the same with \`deepep_normal\`" --set plan.all_to_all=deepep_normal
 more_ranks() { printf '%s\n' --set cluster.nodes=$(($1 / 8)) --set plan.expert_parallel="$1" --set plan.redundant_experts=$(($1 - 256)) \
   --set workload.requests_per_rank=64 --set plan.max_tokens_per_rank=64; }
 mapfile -t at_1024 < <(more_ranks 1024)
 mapfile -t at_4096 < <(more_ranks 4096)
-whole_process "1024 ranks, 64 tokens a rank" "${worker[@]}" "${at_1024[@]}"
-runs=3 whole_process "4096 ranks, 64 tokens a rank" "${worker[@]}" "${at_4096[@]}"
+whole_process "1024 ranks, 64 tokens a rank" "${at_1024[@]}"
+runs=3 whole_process "4096 ranks, 64 tokens a rank" "${at_4096[@]}"
 printf '\n'
 for program in "${programs[@]}"; do
   if [[ $program == bench_make_trace ]]; then continue; fi

@@ -32,6 +32,26 @@ std::string summary(const char* title, const std::vector<ErrorSummary>& summarie
   return table(heads, summary_rows(summaries));
 }
 
+// Of whatever records: limits of the model, not of a record.
+constexpr const char* kUnknown =
+    "## What the model does not know\n\n"
+    "- Skewed exchanges: no published measurement of one was found; their times follow the busiest "
+    "link and are unproven on hardware.\n"
+    "- The network: transfers share links max-min; packet loss, PFC, incast, adaptive routing and "
+    "other tenants are not there, and all of them only make exchanges longer.\n"
+    "- Software releases: a training record names a container, not what changed in it. Qwen3-30B "
+    "on "
+    "8 GB200 ranges from 22,775 to 40,706 tokens/s/GPU over releases with nearly the same stated "
+    "conditions; no model of hardware can tell them apart.\n"
+    "- Engines: scheduler, sampling and CPU launch time count only where a scenario states them "
+    "(`workload.host`); records of a whole service have them in.\n"
+    "- Overlap: how much an exchange is slowed by kernels beside it is published for one algorithm "
+    "(`deepep_normal`) at one size; elsewhere it is taken as none.\n"
+    "- Clocks and power: a GPU that throttles under load is not there, but for one constant of "
+    "training steps.\n"
+    "- Production averages have cache hits and quiet hours in them; they are shown only where the "
+    "source states what to remove, and nothing is fitted on them.\n\n";
+
 }  // namespace
 
 std::string validation_markdown(const Validation& validation, const std::string& figure) {
@@ -55,6 +75,7 @@ std::string validation_markdown(const Validation& validation, const std::string&
             summary("accelerator", summarise(validation, SummaryBy::accelerator));
     text += "## By split\n\n" + summary("split", summarise(validation, SummaryBy::split)) +
             summary("", summarise(validation, SummaryBy::all));
+    text += kUnknown;
     text += "## Every record\n\n" + table(record_heads(), record_rows(validation));
   }
   if (!validation.unmapped.empty())

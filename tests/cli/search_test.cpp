@@ -20,7 +20,7 @@ void write_scenario(const TemporaryFolder& folder, const std::string& search) {
   "name": "small", "model": "reference",
   "cluster": { "preset": "h100-ib", "nodes": 1 },
   "workload": {
-    "trace": { "synthetic": { "like": "reference", "tokens": 512 } },
+    "trace": { "synthetic": { "like": "olmoe", "tokens": 512 } },
     "phase": "decode", "requests_per_rank": 8, "context": 1024, "steps": 2 },
   "plan": { "placement": "contiguous", "all_to_all": "deepep_low_latency" },
   "search": )" + search + "}\n");
