@@ -50,14 +50,16 @@ Pool run_pool(const std::string& scenario,
   return {study.points.front(), run_study(study, options).points.front()};
 }
 
-// Of a whole prompt, over the ranks that hold parts of it.
-Bytes prompt_cache(const Pool& decode, double tokens) {
+HandOver hand_over_of(const Pool& prefill, const Pool& decode, double prompt_tokens) {
   const Scenario& scenario = decode.point.scenario;
-  const MoeModel model = load_model(scenario.model);
-  return request_cache_bytes(model, scenario.plan, std::llround(tokens));
+  HandOver hand_over;
+  hand_over.of_rank =
+      request_cache_bytes(load_model(scenario.model), scenario.plan, std::llround(prompt_tokens));
+  hand_over.ranks = scenario.plan.parallelism.tensor;
+  hand_over.nic = scenario.cluster.options.nic;
+  hand_over.step_tokens = prefill.point.scenario.workload.tokens_per_rank;
+  return hand_over;
 }
-
-BytesPerSecond nic_of(const Pool& pool) { return pool.point.scenario.cluster.options.nic; }
 
 void print_kind(const PoolKind& kind) {
   fmt::print("  {:<8} {} pool{} of {} GPUs ({:.2f} needed), {:.3g} requests/s each ({})\n",
@@ -113,7 +115,7 @@ void deploy(const DeployArguments& arguments) {
                                arguments.out + "/decode", arguments.jobs);
   const Deployment deployment =
       plan_deployment(prefill.result, decode.result, arguments.traffic,
-                      prompt_cache(decode, arguments.traffic.prompt_tokens), nic_of(decode));
+                      hand_over_of(prefill, decode, arguments.traffic.prompt_tokens));
   if (arguments.json)
     print_json(deployment);
   else

@@ -105,10 +105,14 @@ PointResult mean_point(const StudyResult& study, const Repeats& repeats) {
     metric = {of(&Metric::value, metric.value), metric.unit, of(&Metric::low, metric.low),
               of(&Metric::high, metric.high), metric.basis};
   }
-  for (std::size_t part = 0; part < mean.breakdown.size(); ++part)
-    mean.breakdown[part].second = over([&](const PointResult& point) {
-      return part < point.breakdown.size() ? point.breakdown[part].second : 0.0;
+  for (auto& [kind, seconds] : mean.breakdown) {
+    const std::string& name = kind;  // a binding cannot be captured by clang 14
+    seconds = over([&](const PointResult& point) {
+      for (const auto& [own, value] : point.breakdown)
+        if (own == name) return value;
+      return 0.0;
     });
+  }
   mean.memory.headroom = over([](const PointResult& point) { return point.memory.headroom; });
   return mean;
 }

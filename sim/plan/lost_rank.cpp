@@ -6,6 +6,8 @@
 #include <tuple>
 #include <utility>
 
+#include "sim/plan/step_conditions.h"
+
 namespace moesim {
 namespace {
 
@@ -117,8 +119,14 @@ Batch move_requests(const Batch& batch, const ShardingPlan& plan) {
     if (std::binary_search(serving.begin(), serving.end(), group)) continue;
     moved.by_rank[group].clear();
     moved.rows[group].clear();
+    if (!moved.host.empty()) moved.host[group] = Seconds(0);
     auto row = batch.rows[group].begin();
     for (const BatchEntry& entry : batch.by_rank[group]) {
+      if (entry.request == kPaddingRequest) {  // filled up a batch that is no more
+        moved.padding -= static_cast<std::size_t>(entry.new_tokens);
+        row += entry.new_tokens;
+        continue;
+      }
       const std::size_t taker = serving[turn++ % serving.size()];
       moved.by_rank[taker].push_back(entry);
       moved.rows[taker].insert(moved.rows[taker].end(), row, row + entry.new_tokens);

@@ -8,11 +8,13 @@
 
 namespace moesim {
 
-// Fills batches up; every padding token replays trace row `row`, as an engine's dummy tokens are
-// all alike.
+inline constexpr std::int32_t kPaddingRequest = -1;  // BatchEntry::request of what fills up
+
+// Fills batches up, a rank's requests to a size; every padding token replays trace row `row`, as an
+// engine's dummy tokens are all alike.
 void pad_batches(const BatchPadding& padding, std::uint32_t row, std::vector<Batch>& batches);
 
-// Sets Batch::host (lognormal) and Batch::noise of each step.
+// Sets Batch::host (lognormal) and Batch::noise, of each step anew.
 void draw_conditions(const WorkloadSpec& workload, std::uint64_t seed, std::vector<Batch>& batches);
 
 // Multiplies kernels by lognormal factors of mean 1 and states the difference in Task::noise.

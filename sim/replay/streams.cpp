@@ -76,7 +76,7 @@ void Streams::finish_kernel(std::size_t task, std::size_t rank) {
     return;
   }
   Kernels& kernels = of_rank_[rank];
-  if (kernels.next < kernels_.size() && kernels_[kernels.next] > task) return;  // ended already
+  if (kernels.next == kernels_.size() || kernels_[kernels.next] > task) return;  // ended already
   if (!kernels.running) begin_next(rank, std::max(kernels.now, awaited(task, rank)));
   end_running(rank, kernels.now + kernels.left);
 }

@@ -50,7 +50,6 @@ Measurement::Measurement(const Cluster& cluster, const MoeModel& model, const Sh
 void Measurement::add(const StepGraph& graph, const Timeline& timeline, const Cluster* now) {
   ++steps_;
   step_seconds_ += timeline.makespan.count();
-  seconds_of_step_.push_back(timeline.makespan.count());
   tokens_ += graph.tokens;
   for (const Task& task : graph.tasks) {
     Basis& basis = basis_by_kind_[kind_index(task.kind)];

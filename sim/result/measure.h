@@ -32,7 +32,6 @@ class Measurement {
   const std::string& timeline() const { return timeline_text_; }
   // metrics, breakdown, layers, ranks_detail, straggler, expert_load, links and what is on them
   void fill(PointResult& result) const;
-  const std::vector<double>& step_seconds() const { return seconds_of_step_; }  // in order
   // The bytes, busy and finish times of every link in every exchange, as a table (RFC 4180).
   std::string link_csv() const { return link_figures_.csv(); }
 
@@ -53,7 +52,6 @@ class Measurement {
   const ShardingPlan& plan_;
   int steps_ = 0;
   double step_seconds_ = 0, exchange_seconds_ = 0;
-  std::vector<double> seconds_of_step_;
   std::int64_t tokens_ = 0;
   std::vector<double> seconds_by_kind_;
   std::vector<Basis> basis_by_kind_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <numeric>
 #include <set>
 
@@ -18,6 +19,13 @@ constexpr std::size_t kBytesOfEvent = 140;
 enum Track { kKernels = 1, kExchanges = 2 };
 
 double microseconds(double seconds) { return seconds * 1e6; }
+
+// Inside a JSON text: names of cables come from files.
+std::string escaped(const std::string& name) {
+  const std::string text =
+      nlohmann::json(name).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  return text.substr(1, text.size() - 2);
+}
 
 class Trace {
  public:
@@ -152,7 +160,7 @@ class Trace {
       const double bytes = exchange.link_bytes[link].value;
       if (bytes == 0 || drained <= ready) continue;
       const Link& one = fabric_.links[link];
-      const std::string name = fmt::format("{}, share of bandwidth", one.name);
+      const std::string name = escaped(one.name) + ", share of bandwidth";
       counter(ready, at.rank + 1, name,
               std::min(1.0, bytes / one.bandwidth.value / (drained - ready)));
       counter(drained, at.rank + 1, name, 0);

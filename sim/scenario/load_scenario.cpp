@@ -193,6 +193,8 @@ Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
   scenario.trace = read_trace_source(workload.at("trace"), scenario.routed_by, folder);
   scenario.cluster = read_cluster(root.at("cluster"));
   scenario.plan = read_plan(root.at("plan"), model, scenario.cluster);
+  // The module that drafts is loaded.
+  if (scenario.workload.drafting.tokens > 0) scenario.plan.memory.mtp = true;
   const auto expert = root.at("plan").find("expert_parallel");
   at_place(expert ? *expert : root.at("plan"), [&] {
     check_exchanges(scenario.plan, scenario.cluster.options.gpus_per_node);

@@ -7,9 +7,12 @@
 #include <cmath>
 
 #include "sim/core/error.h"
+#include "sim/study/request_times.h"
 
 namespace moesim {
 namespace {
+
+constexpr double kMostPools = 1e6;
 
 const Metric& metric_or_refuse(const PointResult& point, const std::string& name) {
   const Metric* metric = find_metric(point, name);
@@ -61,8 +64,7 @@ PoolKind pool_of(const PointResult& point, const char* name, double tokens_of_re
 Deployment plan_deployment(const PointResult& prefill,
                            const PointResult& decode,
                            const Traffic& traffic,
-                           Bytes kv,
-                           BytesPerSecond nic) {
+                           const HandOver& hand_over) {
   check(prefill, "prefill");
   check(decode, "decode");
   check(traffic);
@@ -78,6 +80,11 @@ Deployment plan_deployment(const PointResult& prefill,
   deployment.requests_per_second = load;
   for (PoolKind* kind : {&deployment.prefill, &deployment.decode}) {
     kind->exact = load / kind->requests.value;
+    if (!(kind->exact <= kMostPools))
+      throw InputError(
+          fmt::format("{:g} requests a second need {:.3g} {} pools; at most {:g} are "
+                      "planned",
+                      load, kind->exact, kind->name, kMostPools));
     // A load that comes from a pool's own rate is one pool's, whatever rounding says.
     kind->pools = std::max(1, static_cast<int>(std::ceil(kind->exact * (1 - 1e-9))));
     deployment.gpus += kind->pools * kind->gpus;
@@ -88,13 +95,17 @@ Deployment plan_deployment(const PointResult& prefill,
                             : deployment.decode.requests;
   deployment.output_per_gpu =
       scaled(wider, load * traffic.output_tokens / deployment.gpus / wider.value, "1/s");
-  deployment.hand_over = kv;
-  const double seconds = nic.value > 0 ? kv.value / nic.value : 0;
+  deployment.hand_over = hand_over.of_rank * hand_over.ranks;
+  const double seconds =
+      hand_over.nic.value > 0 ? hand_over.of_rank.value / hand_over.nic.value : 0;
   deployment.hand_over_time = metric_of(seconds, "s", Basis::datasheet);
   deployment.hand_over_share =
-      seconds * load / (deployment.decode.pools * static_cast<double>(deployment.decode.gpus));
+      seconds * hand_over.ranks * load /
+      (deployment.decode.pools * static_cast<double>(deployment.decode.gpus));
+  const double steps =
+      prompt_steps(traffic.prompt_tokens * (1 - traffic.cached_share), hand_over.step_tokens);
   deployment.first_token =
-      sum(metric_or_refuse(prefill, "time_to_first_token"), deployment.hand_over_time);
+      sum(scaled(metric_or_refuse(prefill, "step_time"), steps, "s"), deployment.hand_over_time);
   deployment.time_per_output_token = metric_or_refuse(decode, "time_per_output_token");
   return deployment;
 }

@@ -32,20 +32,27 @@ struct Deployment {
   PoolKind prefill, decode;
   int gpus = 0;
   Metric output_per_gpu;       // output tokens/s over all GPUs of the deployment, at the load
-  Bytes hand_over;             // KV cache of one prompt
-  Metric hand_over_time;       // s: its bytes over one GPU's scale-out bandwidth
+  Bytes hand_over;             // KV cache of one prompt, on all ranks that hold parts of it
+  Metric hand_over_time;       // s: one rank's part over its GPU's scale-out bandwidth
   double hand_over_share = 0;  // of the decode GPUs' scale-out bandwidth, at the load
   Metric first_token;          // s: prefill steps of a prompt and the hand-over; no queueing
   Metric time_per_output_token;
 };
 
-// `prefill` and `decode`: results of one point each, in these phases and of one model. `kv`: bytes
-// of the whole prompt's cache over all ranks that hold it; nic: scale-out bandwidth of a GPU.
-// InputError where a phase is another's, a pool did not run, or shares and counts are out of range.
+// What a prompt's KV cache is, and what computes it.
+struct HandOver {
+  Bytes of_rank;           // on one rank of the decode pool
+  int ranks = 1;           // that hold as much each: the TP group
+  BytesPerSecond nic;      // scale-out bandwidth of a GPU
+  double step_tokens = 1;  // that a DP rank of the prefill pool computes in a step
+};
+
+// `prefill` and `decode`: results of one point each, in these phases and of one model. InputError
+// where a phase is another's, a pool did not run, shares and counts are out of range, or the load
+// needs more than a million pools.
 Deployment plan_deployment(const PointResult& prefill,
                            const PointResult& decode,
                            const Traffic& traffic,
-                           Bytes kv,
-                           BytesPerSecond nic);
+                           const HandOver& hand_over);
 
 }  // namespace moesim

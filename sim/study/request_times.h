@@ -8,14 +8,17 @@
 
 namespace moesim {
 
+// Steps that a prompt of `prompt_tokens` takes on a DP rank that computes `step_tokens` a step: it
+// fills whole steps but for the last, and is in one at least.
+double prompt_steps(double prompt_tokens, double step_tokens);
+
 // Adds to result.metrics, with the band and basis of step_time:
 // - decode "time_per_output_token": mean step over the tokens a request gets in one
-// - prefill "time_to_first_token": mean over the requests whose last chunk lies in these steps, or
-//   all where none ends before the last step: the steps from their first chunk to their last;
-//   queueing and sampling are not in it
-// `step_seconds`: of the first steps of `batches`; nothing is added when there are none.
+// - prefill "time_to_first_token": prompt_steps x mean step, for `prompt_tokens`; queueing and
+//   sampling are not in it
+// Nothing is added where no step ran.
 void add_request_times(const std::vector<Batch>& batches,
-                       const std::vector<double>& step_seconds,
+                       double prompt_tokens,
                        PointResult& result);
 
 }  // namespace moesim

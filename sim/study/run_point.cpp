@@ -10,6 +10,7 @@
 #include "sim/io/files.h"
 #include "sim/memory/memory_ledger.h"
 #include "sim/memory/rank_memory.h"
+#include "sim/plan/step_conditions.h"
 #include "sim/result/measure.h"
 #include "sim/study/faulted_steps.h"
 #include "sim/study/place_experts.h"
@@ -19,6 +20,7 @@
 #include "sim/study/replay_steps.h"
 #include "sim/study/request_times.h"
 #include "sim/study/study.h"
+#include "sim/trace/request_rows.h"
 
 namespace moesim {
 namespace {
@@ -53,6 +55,7 @@ std::vector<Batch> judged_batches(const Scenario& scenario,
   for (const auto& window : cut_windows(rows, workload.windows))
     for (Batch& batch : make_batches(workload, trace, window, dp_ranks, scenario.seed))
       batches.push_back(std::move(batch));
+  draw_conditions(workload, scenario.seed, batches);  // of all steps: no window repeats another's
   return batches;
 }
 
@@ -92,6 +95,12 @@ TraceSplit split_rows(const WorkloadSpec& workload, const RoutingTrace& trace) {
   if (workload.windows > 0 && !workload.planned_on_mix)
     return split_trace_in_time(trace, workload.planning_share);
   return split_trace(trace, workload.planning_share);
+}
+
+// Tokens of the traced requests that are replayed: what a prompt is here.
+double mean_prompt(const RoutingTrace& trace, const std::vector<std::uint32_t>& rows) {
+  const std::size_t requests = rows_by_request(trace.request, rows).requests();
+  return static_cast<double>(rows.size()) / static_cast<double>(std::max<std::size_t>(requests, 1));
 }
 
 // All steps, as the scenario has them: rebalanced, healthy or met by faults. The ledger that ended
@@ -156,7 +165,7 @@ PointResult run_point(const StudyPoint& point,
     result.ran = !unfit;
     if (result.ran) {
       measurement.fill(result);
-      add_request_times(state.batches, measurement.step_seconds(), result);
+      add_request_times(state.batches, mean_prompt(trace, split.replay), result);
     }
     if (result.ran && !files.links.empty()) write_file(files.links, measurement.link_csv());
     if (result.ran && !files.timeline.empty()) write_file(files.timeline, measurement.timeline());

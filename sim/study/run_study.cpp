@@ -70,8 +70,10 @@ bool lacks_result(const std::string& file, const RunOptions& options) {
   const auto lacks = [](const std::string& one) {
     return !one.empty() && !std::filesystem::exists(one);
   };
-  // Another choice of ranks or layers makes another timeline.
-  return lacks(wanted.links) || !wanted.timeline.empty();
+  // Another choice of ranks or layers makes another timeline; runs that share the points made the
+  // same choice.
+  const bool shared = options.shard.has_value();
+  return lacks(wanted.links) || (shared ? lacks(wanted.timeline) : !wanted.timeline.empty());
 }
 
 // Hands the points out, `jobs` at a time; goes on after a failure so that the other points are
@@ -155,7 +157,8 @@ class Traces {
   std::vector<std::pair<TraceSource, std::string>> known_;
 };
 
-// A run that fails before its first result leaves none of the folders it has made.
+// A run that fails before its first result leaves none of the folders it has made. Nothing is taken
+// away from one that goes on: others may be about to write there.
 class EmptyFolders {
  public:
   explicit EmptyFolders(const std::string& out) {
@@ -165,6 +168,7 @@ class EmptyFolders {
   EmptyFolders(const EmptyFolders&) = delete;
   EmptyFolders& operator=(const EmptyFolders&) = delete;
   ~EmptyFolders() {
+    if (std::uncaught_exceptions() == 0) return;
     std::error_code ignored;  // a folder that holds something stays
     for (const std::string& folder : made_) std::filesystem::remove(folder, ignored);
   }
@@ -218,6 +222,13 @@ std::size_t StudyRun::missing() const {
   const std::set<std::string> files(files_.begin(), files_.end());
   return static_cast<std::size_t>(std::count_if(
       files.begin(), files.end(), [](const std::string& file) { return !stored_point(file); }));
+}
+
+std::vector<std::size_t> StudyRun::lacking() const {
+  std::vector<std::size_t> points;
+  for (std::size_t i = 0; i < files_.size(); ++i)
+    if (!stored_point(files_[i])) points.push_back(i);
+  return points;
 }
 
 StudyResult StudyRun::collect() const {

@@ -22,7 +22,8 @@ struct SearchResult {
   std::size_t possible = 0;            // combinations of all values
   StudyResult tried;                   // replayed at fidelity `bound`, one step each
   std::vector<RefusedPlans> refused;   // of those drawn
-  StudyResult front;                   // no other plan is both faster a token and cheaper; the
+  StudyResult front;                   // no other plan is both faster a token and cheaper, and the
+                                       // best plan where it is another (of fewest GPUs); the
                                        // scenario's own fidelity and steps; the fastest first
   std::vector<std::string> scenarios;  // of the front's plans, each a file's text to run again
   int best = -1;                       // in front.points; -1: no plan keeps the limit

@@ -21,7 +21,8 @@ struct TrainingRouting {
   double dropped = 0;               // share of copies that no expert has room for
   Seconds dispatch{}, combine{};
   Basis basis = Basis::exact;
-  int sms = 0;  // held by the exchange's kernels; 0 = not known
+  int sms = 0;          // held by the exchange's kernels; 0 = not known
+  double slowdown = 1;  // of dispatch and combine together while kernels run beside them
 };
 TrainingRouting route_micro_batch(const MoeModel& model,
                                   const ClusterSpec& cluster,

@@ -84,9 +84,11 @@ class Replay {
   Visible cost(const StageTask& task) const {
     const LayerTime& time = times_.segments[static_cast<std::size_t>(task.segment)];
     const PassTime own = part_of(time, task.work);
-    if (!task.paired || task.work == StageWork::backward_weight) return {own.total(), own.exchange};
-    const PassTime partner = task.work == StageWork::forward ? time.backward() : time.forward;
-    return visible_time(own, partner, times_.interference);
+    if (task.partner < 0 || task.work == StageWork::backward_weight)
+      return {own.total(), own.exchange};
+    const LayerTime& other = times_.segments[static_cast<std::size_t>(task.partner)];
+    const PassTime partner = task.work == StageWork::forward ? other.backward() : other.forward;
+    return visible_time(own, partner, times_.interference, times_.slowdown);
   }
 
   void count_live(std::size_t stage, const StageTask& task) {
@@ -137,16 +139,19 @@ class Replay {
 
 }  // namespace
 
-Visible visible_time(const PassTime& own, const PassTime& partner, double interference) {
+Visible visible_time(const PassTime& own,
+                     const PassTime& partner,
+                     double interference,
+                     double slowdown) {
   const auto computing = [](const PassTime& pass) { return pass.compute + pass.tensor; };
   const Seconds compute = computing(own) + computing(partner);
   const Seconds exchange = own.exchange + partner.exchange;
   if (exchange == Seconds(0)) return {own.total(), Seconds(0)};
-  // While exchanges run, computation advances by 1 / interference a second.
-  const Seconds slowed = compute <= exchange / interference
-                             ? interference * compute
-                             : compute + (1 - 1 / interference) * exchange;
-  const Seconds exposed = std::max(Seconds(0), exchange - slowed) * (own.exchange / exchange);
+  // Beside each other until the first of both is through.
+  const Seconds beside = std::min(interference * compute, slowdown * exchange);
+  const Seconds slowed = compute + (1 - 1 / interference) * beside;
+  const Seconds left = std::max(Seconds(0), exchange - beside / slowdown);
+  const Seconds exposed = left * (own.exchange / exchange);
   const Seconds visible = compute > Seconds(0) ? slowed * (computing(own) / compute) : Seconds(0);
   return {visible + exposed, exposed};
 }

@@ -17,9 +17,9 @@ enum class StageWork { forward, backward, backward_input, backward_weight };
 struct StageTask {
   StageWork work{};
   int micro_batch = 0, segment = 0;
-  // The stage works on another micro-batch's other direction at the same time: exchanges of both
-  // hide behind the computation of both.
-  bool paired = false;
+  // The segment of another micro-batch on which the stage works in the other direction at the same
+  // time: exchanges of both hide behind the computation of both. -1: none.
+  int partner = -1;
 };
 
 struct PipelineShape {
@@ -36,12 +36,14 @@ struct SchedulePart {
   std::function<std::vector<std::vector<StageTask>>(const PipelineShape&)> tasks;
   // InputError, with the key, for a shape that the schedule cannot take. May be empty.
   std::function<void(const PipelineShape&)> check;
+  int copies = 1;  // stages that hold each segment
 };
 
 struct PipelineTimes {
   std::vector<LayerTime> segments;
   Seconds send{};           // of a micro-batch's activations from stage to stage
   double interference = 1;  // slower computation while exchanges run beside it
+  double slowdown = 1;      // slower exchanges while computation runs beside them
 };
 
 struct PipelineRun {
@@ -61,12 +63,16 @@ PipelineRun run_pipeline(const SchedulePart& schedule,
                          const PipelineShape& shape,
                          const PipelineTimes& times);
 
-// A task and its partner last max(C, X) together, C their computation times `interference` while
-// the exchanges X last; this is one's share: its own computation, and of what sticks out by its
+// A task and its partner: while computation C and exchanges X of both run beside each other, C
+// advances by 1 / interference and X by 1 / slowdown a second, what is left of the longer alone.
+// This is one's share: of the time C takes by its own computation, and of what sticks out by its
 // exchange.
 struct Visible {
   Seconds time{}, exposed{};
 };
-Visible visible_time(const PassTime& own, const PassTime& partner, double interference);
+Visible visible_time(const PassTime& own,
+                     const PassTime& partner,
+                     double interference,
+                     double slowdown = 1);
 
 }  // namespace moesim

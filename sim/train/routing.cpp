@@ -51,7 +51,12 @@ struct GroupExchange {
 };
 
 // The last rank's end of all stages of one direction.
-Seconds time_of(const GroupExchange& group, bool dispatch, Basis& basis) {
+struct DirectionTime {
+  Seconds alone{};
+  double slowdown = 1;
+};
+
+DirectionTime time_of(const GroupExchange& group, bool dispatch, Basis& basis) {
   const int ranks = group.plan.expert;
   const FabricPaths paths(group.cluster.fabric);
   ExchangeInputs inputs;
@@ -64,10 +69,10 @@ Seconds time_of(const GroupExchange& group, bool dispatch, Basis& basis) {
   inputs.peers = ranks - 1;
   basis = weaker(basis, inputs.timing.basis);
   const auto& traffic = dispatch ? group.part.dispatch : group.part.combine;
-  Seconds time{};
+  DirectionTime time{Seconds(0), inputs.timing.slowdown};
   for (const Exchange& stage :
        make_stages(paths, ranks, inputs, traffic(group.shape, group.routed)))
-    time += exchange_time(stage);
+    time.alone += exchange_time(stage);
   return time;
 }
 
@@ -120,8 +125,12 @@ TrainingRouting route_micro_batch(const MoeModel& model,
   const GroupExchange group{cluster, plan, part, shape_of(model, cluster, plan, part), routed};
   check_shape(part, group.shape);
   routing.sms = part.default_sms;
-  routing.dispatch = time_of(group, true, routing.basis);
-  routing.combine = time_of(group, false, routing.basis);
+  const DirectionTime dispatch = time_of(group, true, routing.basis);
+  const DirectionTime combine = time_of(group, false, routing.basis);
+  routing.dispatch = dispatch.alone;
+  routing.combine = combine.alone;
+  routing.slowdown = (dispatch.slowdown * dispatch.alone + combine.slowdown * combine.alone) /
+                     (dispatch.alone + combine.alone);
   // Dropped copies are not sent; what is left takes its share of the rows' time.
   const double kept = 1 - routing.dropped;
   routing.dispatch *= kept;

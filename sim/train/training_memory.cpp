@@ -80,7 +80,8 @@ TrainingMemory training_memory(const MoeModel& model,
   memory.weights = Bytes(kWeightBytes * all);
   memory.gradients = Bytes(kGradientBytes * all);
   memory.optimizer = Bytes(
-      kOptimizerBytes * (parameters.dense / plan.data() + parameters.experts / plan.expert_data()));
+      kOptimizerBytes * (parameters.dense / plan.data() + parameters.experts / plan.expert_data()) /
+      held.copies);
   const auto tokens = static_cast<double>(plan.rank_tokens());
   for (std::size_t i = 0; i < held.segments.size(); ++i) {
     const Segment& segment = held.segments[i];

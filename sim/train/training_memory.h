@@ -32,6 +32,7 @@ struct HeldSegments {
   std::vector<Segment> segments;
   std::vector<int> in_flight;
   double routed = 0;  // as kept_bytes_per_token has it
+  int copies = 1;     // stages that hold each segment
 };
 TrainingMemory training_memory(const MoeModel& model,
                                const TrainingPlan& plan,

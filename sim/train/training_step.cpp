@@ -21,6 +21,11 @@ struct Stage {
   RankParameters parameters;
 };
 
+// Ranks with the same weights, over all stages that hold them.
+struct Replicas {
+  int dense = 1, experts = 1;
+};
+
 std::vector<Stage> stages_of(const MoeModel& model,
                              const TrainingPlan& plan,
                              const std::vector<Segment>& segments,
@@ -40,20 +45,21 @@ std::vector<Stage> stages_of(const MoeModel& model,
 Seconds left_over(const ClusterSpec& cluster,
                   const TrainingPlan& plan,
                   const RankParameters& parameters,
+                  const Replicas& replicas,
                   const char* direction,
                   Seconds beside) {
   const double bytes = direction[0] == 'r' ? kGradientBytes : kWeightBytes;
-  const auto dense = strided_collective(cluster, {plan.data(), plan.tensor},
+  const auto dense = strided_collective(cluster, {replicas.dense, plan.tensor},
                                         Bytes(bytes * parameters.dense), direction);
-  const auto experts = strided_collective(cluster, {plan.expert_data(), plan.expert},
+  const auto experts = strided_collective(cluster, {replicas.experts, plan.expert},
                                           Bytes(bytes * parameters.experts), direction);
   return std::max(Seconds(0), dense.time + experts.time - beside);
 }
 
 Seconds optimizer_time(const Accelerator& accelerator,
-                       const TrainingPlan& plan,
+                       const Replicas& replicas,
                        const RankParameters& parameters) {
-  const double weights = parameters.dense / plan.data() + parameters.experts / plan.expert_data();
+  const double weights = parameters.dense / replicas.dense + parameters.experts / replicas.experts;
   const KernelTimer timer(accelerator);
   return timer.time({"elementwise", Flops(0), Bytes(kOptimizerTraffic * weights), "bf16"}).time;
 }
@@ -99,6 +105,7 @@ TrainingStep train_step(const MoeModel& model,
   const double sent = static_cast<double>(plan.rank_tokens() * model.hidden) * kWeightBytes;
   if (plan.pipeline > 1) pipeline.send = send_time(cluster, plan.stage_ranks(), Bytes(sent)).time;
   pipeline.interference = times.interference();
+  pipeline.slowdown = times.routing().slowdown;
   const PipelineRun run = run_pipeline(schedule, shape, pipeline);
   const std::vector<Stage> stages = stages_of(model, plan, segments, schedule.held(shape));
 
@@ -110,6 +117,7 @@ TrainingStep train_step(const MoeModel& model,
   const double routed =
       std::accumulate(times.routing().rows.begin(), times.routing().rows.end(), 0.0) /
       static_cast<double>(plan.rank_tokens());
+  const Replicas replicas{schedule.copies * plan.data(), schedule.copies * plan.expert_data()};
   Seconds longest{};
   for (std::size_t i = 0; i < stages.size(); ++i) {
     TrainingStage stage;
@@ -119,11 +127,12 @@ TrainingStep train_step(const MoeModel& model,
     stage.exchange = run.exchange[i];
     stage.idle = run.end - run.busy[i];
     const RankParameters& parameters = stages[i].parameters;
-    stage.sync = left_over(cluster, plan, parameters, "reduce_scatter", run.last_backward[i]) +
-                 left_over(cluster, plan, parameters, "all_gather", run.first_forward[i]);
-    stage.optimizer = optimizer_time(accelerator, plan, parameters);
-    stage.memory =
-        training_memory(model, plan, accelerator, {stages[i].held, run.in_flight[i], routed});
+    stage.sync =
+        left_over(cluster, plan, parameters, replicas, "reduce_scatter", run.last_backward[i]) +
+        left_over(cluster, plan, parameters, replicas, "all_gather", run.first_forward[i]);
+    stage.optimizer = optimizer_time(accelerator, replicas, parameters);
+    stage.memory = training_memory(model, plan, accelerator,
+                                   {stages[i].held, run.in_flight[i], routed, schedule.copies});
     stage.fits = stage.memory.total() <= accelerator.memory;
     if (stage.sync + stage.optimizer > longest) {
       longest = stage.sync + stage.optimizer;

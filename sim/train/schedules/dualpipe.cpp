@@ -89,9 +89,11 @@ class StageOrder {
   }
   void pair(int ahead, int back) {
     forward(ahead);
-    order_.back().paired = shape_.overlap;
     backward(back);
-    order_.back().paired = shape_.overlap;
+    if (!shape_.overlap) return;
+    StageTask& first = order_[order_.size() - 2];
+    first.partner = order_.back().segment;
+    order_.back().partner = first.segment;
   }
   static std::size_t side(int direction) { return static_cast<std::size_t>(direction); }
 
@@ -126,7 +128,7 @@ void check(const PipelineShape& shape) {
 const Registered<SchedulePart> registered{
     "dualpipe",
     "micro-batches from both ends, forward of one beside backward of the other",
-    {segments, held, tasks, check}};
+    {segments, held, tasks, check, 2}};
 
 }  // namespace
 }  // namespace moesim

@@ -50,10 +50,12 @@ std::vector<std::vector<StageTask>> tasks(const PipelineShape& shape) {
       const bool both = n + before < all;
       if (both) {
         order.push_back(task_of(shape, StageWork::forward, stage, n + before));
-        order.back().paired = shape.overlap;
       }
       order.push_back(task_of(shape, StageWork::backward, stage, n));
-      order.back().paired = shape.overlap && both;
+      if (!both || !shape.overlap) continue;
+      StageTask& forward = order[order.size() - 2];
+      forward.partner = order.back().segment;
+      order.back().partner = forward.segment;
     }
     by_stage.push_back(std::move(order));
   }

@@ -51,6 +51,22 @@ TEST_CASE("a rank's batch is filled up to a captured size, then to the largest r
   for (const auto& rows : all.rows) CHECK(rows.size() == largest);
 }
 
+TEST_CASE("with drafts a request to fill up is as long as the others, and sizes count requests") {
+  const RoutingTrace trace = make_random_trace(StepCase{}, 400);
+  WorkloadSpec workload;
+  workload.tokens_per_rank = 5;
+  workload.drafting = {1, 0.5};
+  workload.padding.batch_sizes = {8};
+  const Batch batch = batches_of(workload, trace).front();
+  for (std::size_t rank = 0; rank < 8; ++rank) {
+    CHECK(batch.by_rank[rank].size() == 8);
+    CHECK(batch.rows[rank].size() == 16);
+  }
+  CHECK(batch.padding == 8 * 3 * 2);
+  CHECK(static_cast<double>(batch.tokens() - batch.padding) * batch.kept ==
+        doctest::Approx(8 * 5 * 1.5));
+}
+
 TEST_CASE("padding is routed but no token of the step's result") {
   StepWorld world(StepCase{});
   const StepGraph plain = world.build();

@@ -101,6 +101,14 @@ TEST_CASE("a kernel cut by the end of one exchange goes on beside the next") {
   spans(timeline, 4, 1, 21.5, 22.5);
 }
 
+TEST_CASE("a last kernel that waits for no exchange may end before it") {
+  Beside step(0, 1);
+  step.graph.tasks.pop_back();
+  const Timeline timeline = step.run();
+  spans(timeline, 2, 0, 1, 7);
+  CHECK(timeline.makespan.count() == Approx(13));
+}
+
 TEST_CASE("a step whose tasks could hold each other up is refused") {
   Beside step(0, 1);
   const auto refused = [&](const std::string& what) {

@@ -113,6 +113,12 @@ TEST_CASE("Exchanges hide behind computation as far as it lasts") {
   // Computation at half its speed for 2 s: 1 s of it is left over.
   const Visible slow = visible_time(both, compute, 2), rest = visible_time(compute, both, 2);
   CHECK((slow.time + rest.time).count() == doctest::Approx(5));
+  // Exchanges at half their speed beside 4 s of computation: 2 of 3 s are through by then.
+  const PassTime three{Seconds(1), Seconds(3), Seconds(0)};
+  const Visible held = visible_time(three, compute, 1, 2),
+                free = visible_time(compute, three, 1, 2);
+  CHECK((held.time + free.time).count() == doctest::Approx(5));
+  CHECK(held.exposed.count() == doctest::Approx(1));
 }
 
 TEST_CASE("With overlap exchanges leave the steady state, without they stay") {
