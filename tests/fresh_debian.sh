@@ -4,7 +4,15 @@
 #   tests/fresh_debian.sh [root folder, default a temporary one] [-- launcher arguments]
 # Clones HEAD of this repository into the root, then runs `./moesim run scenarios/first_run.json`
 # (or the arguments given). A root folder that is named is kept, and used again as it is.
+#   tests/fresh_debian.sh --package FILE.deb [root folder] [-- arguments]
+# installs that package (made by `cpack` in a build folder) in place of the clone and runs `moesim`.
 set -euo pipefail
+
+package=""
+if [[ ${1-} == --package ]]; then
+  package="$(readlink -f "$2")"
+  shift 2
+fi
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 kept="${1-}"
@@ -41,13 +49,28 @@ mountpoint -q "$target/proc" || mount -t proc proc "$target/proc"
 # A slave mount: taking it away again must not take this machine's /dev/pts along.
 mountpoint -q "$target/dev" || mount --rbind --make-rslave /dev "$target/dev"
 
-rm -rf "$target/root/moesim"
-git clone -q --no-hardlinks "$here" "$target/root/moesim"
-
 in_root() {
   chroot "$target" /usr/bin/env -i HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
     NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt "$@"
 }
+
+if [[ -n $package ]]; then
+  cp "$package" "$target/root/"
+  [[ ${arguments[*]} == "run scenarios/first_run.json" ]] &&
+    arguments=(run /usr/share/moesim/scenarios/first_run.json)
+  mkdir -p "$target/etc/ssl/certs"
+  cp -n /etc/ssl/certs/ca-certificates.crt "$target/etc/ssl/certs/" || true
+  # shellcheck disable=SC2016  # for the shell inside
+  in_root bash -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends "/root/$1" >/dev/null' \
+    install "$(basename "$package")"
+  # shellcheck disable=SC2016
+  in_root bash -c 'cd /root && moesim "$@"' moesim "${arguments[@]}"
+  exit
+fi
+
+rm -rf "$target/root/moesim"
+git clone -q --no-hardlinks "$here" "$target/root/moesim"
+
 # shellcheck disable=SC2016  # for the shell inside
 in_root bash -c 'for tool in g++ clang cmake ninja node npm; do ! command -v $tool || echo "(already there)"; done'
 in_root bash -c 'cd /root/moesim && ./moesim "$@"' moesim "${arguments[@]}"
