@@ -37,7 +37,9 @@ std::string name_of(const PointResult& point) {
     if (is_batch(key)) continue;
     std::string word = key.substr(key.rfind('.') + 1);
     std::replace(word.begin(), word.end(), '_', ' ');
-    name += (name.empty() ? "" : ", ") + (number_of(value) ? word + " " + value : value);
+    if (!name.empty()) name += ", ";
+    if (number_of(value)) name += word.append(" ");
+    name += value;
   }
   return name.empty() ? point.model : name;
 }

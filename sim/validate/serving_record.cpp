@@ -105,7 +105,8 @@ void place(const JsonNode& typed, bool prefill, RecordedServing& recorded) {
   ShardingPlan& plan = recorded.plan;
   const auto experts = static_cast<int>(recorded.model.experts);
   const int expert = plan.parallelism.expert;
-  plan.redundant_experts = int_of(typed, "redundant_experts", 0);
+  if (const auto stated = typed.find("redundant_experts"))
+    plan.redundant_experts = static_cast<int>(stated->as_int(0, 1 << 16));
   if (const int over = (experts + plan.redundant_experts) % expert; over != 0) {
     plan.redundant_experts += expert - over;
     recorded.note =
@@ -136,7 +137,6 @@ int context_of(const JsonNode& typed, bool prefill) {
 int admitted_requests(int context, const RecordedServing& recorded) {
   ShardingPlan plan = recorded.plan;
   plan.memory.engine = ServingEngine::vllm;
-  plan.placement.clear();
   const MemoryLedger ledger =
       build_ledger(recorded.model, {{"", recorded.cluster.accelerator.memory}}, plan, {}, Bytes(0));
   const auto fit = admitted_cache(ledger, recorded.model, plan, context).requests;

@@ -16,8 +16,8 @@ Basis weakest(const StepGraph& graph) {
   return basis;
 }
 
-std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
-                                           const std::string& calibration) {
+std::variant<Prediction, Unmapped> predict_step(const MeasurementRecord& record,
+                                                const std::string& calibration) {
   const JsonNode& typed = *record.typed;
   auto outcome = read_serving_record(typed, calibration);
   if (auto* unmapped = std::get_if<Unmapped>(&outcome)) return *unmapped;
@@ -46,6 +46,19 @@ std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
     prediction.value = static_cast<double>(graph.tokens) / step / graph.ranks;
   }
   return prediction;
+}
+
+// A plan that cannot be here (an algorithm that does not take the EP group, a precision that the
+// GPU lacks) is a reason, not an error of the file; what is wrong in the file itself names it.
+std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
+                                           const std::string& calibration) {
+  try {
+    return predict_step(record, calibration);
+  } catch (const InputError& error) {
+    const std::string reason = error.what();
+    if (reason.find(record.typed->where().file) != std::string::npos) throw;
+    return Unmapped{reason};
+  }
 }
 
 const Registered<RecordKind> registered{

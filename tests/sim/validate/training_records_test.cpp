@@ -6,30 +6,13 @@
 #include <cmath>
 
 #include "sim/io/files.h"
-#include "sim/validate/summary.h"
-#include "tests/temporary_folder.h"
+#include "tests/sim/validate/one_record.h"
 #include "workloads/traces/synth_loads.h"
 
 using namespace moesim;
 using test::TemporaryFolder;
 
 namespace {
-
-Validation validate(const std::string& typed) {
-  const TemporaryFolder folder;
-  write_file(folder / "records.json",
-             R"({"measurements": [{"id": "one", "testbed": "bed", "split": "calibrate",
-                "source": "by hand", "typed": )" +
-                 typed + "}]}");
-  return validate_records(folder / "records.json", "");
-}
-
-Prediction predict(const std::string& typed) {
-  const Validation validation = validate(typed);
-  CAPTURE((validation.unmapped.empty() ? std::string() : validation.unmapped[0].reason));
-  REQUIRE(validation.records.size() == 1);
-  return validation.records[0].prediction;
-}
 
 std::string training(const std::string& quantity, double value, const std::string& more) {
   return fmt::format(
@@ -51,51 +34,51 @@ std::string balance(const std::string& part, int ep, const std::string& more) {
 }  // namespace
 
 TEST_CASE("Throughput, rate, share of peak and time of a step are predicted alike") {
-  const Prediction tokens = predict(training("throughput", 4000, ""));
+  const Prediction tokens = test::predict_one(training("throughput", 4000, ""));
   CHECK(tokens.unit == "tokens/s/GPU");
   // 1024 sequences of 4096 tokens on 256 GPUs.
   CHECK(tokens.value * tokens.predicted.count() * 256 == doctest::Approx(1024 * 4096.0));
   CHECK(tokens.measured.count() == doctest::Approx(1024 * 4096.0 / 256 / 4000));
-  const Prediction time = predict(training("time", 4e6, ""));
+  const Prediction time = test::predict_one(training("time", 4e6, ""));
   CHECK(time.value == doctest::Approx(tokens.predicted.count() * 1e6));
-  const Prediction rate = predict(training("rate", 1000, ""));
-  const Prediction share = predict(training("mfu", 0.2, ""));
+  const Prediction rate = test::predict_one(training("rate", 1000, ""));
+  const Prediction share = test::predict_one(training("mfu", 0.2, ""));
   CHECK(rate.value == doctest::Approx(share.value * 5000));  // TFLOP/s of the fp8 peak
 }
 
 TEST_CASE("Training conditions change the prediction the way they change a step") {
   const auto tokens = [](const std::string& more) {
-    return predict(training("throughput", 4000, more)).value;
+    return test::predict_one(training("throughput", 4000, more)).value;
   };
   const double plain = tokens("");
   CHECK(tokens(R"(, "overlap": true)") > 1.05 * plain);
   CHECK(tokens(R"(, "recompute": "full")") < plain);
   CHECK(tokens(R"(, "mtp": false)") > plain);
-  CHECK(validate(training("throughput", 4000, R"(, "overlap": 1)")).records.empty());
-  CHECK(validate(training("memory", 4000, "")).records.empty());
+  CHECK(test::validate_one(training("throughput", 4000, R"(, "overlap": 1)")).records.empty());
+  CHECK(test::validate_one(training("memory", 4000, "")).records.empty());
 }
 
 TEST_CASE("Balance is worse the fewer experts share a rank, and even without a balancer's limits") {
-  const double of_8 = predict(balance("rank", 8, "")).value,
-               of_64 = predict(balance("rank", 64, "")).value,
-               of_256 = predict(balance("rank", 256, "")).value;
+  const double of_8 = test::predict_one(balance("rank", 8, "")).value,
+               of_64 = test::predict_one(balance("rank", 64, "")).value,
+               of_256 = test::predict_one(balance("rank", 256, "")).value;
   CHECK(of_8 > 1);
   CHECK(of_64 > of_8);
   CHECK(of_256 > of_64);
   // One expert a rank: the rank's load is the expert's.
-  CHECK(predict(balance("expert", 256, "")).value == doctest::Approx(of_256));
+  CHECK(test::predict_one(balance("expert", 256, "")).value == doctest::Approx(of_256));
   const std::string eplb = R"(, "balancer": "eplb", "redundant_experts": 32)";
-  const double balanced = predict(balance("rank", 32, eplb)).value;
+  const double balanced = test::predict_one(balance("rank", 32, eplb)).value;
   CHECK(balanced >= 1);
   CHECK(balanced < 1.1);
   // A slot of a replicated expert has a share of its load.
-  CHECK(predict(balance("slot", 32, eplb)).value < of_256);
-  CHECK(predict(balance("rank", 32, R"(, "balancer": "perfect")")).value == 1);
+  CHECK(test::predict_one(balance("slot", 32, eplb)).value < of_256);
+  CHECK(test::predict_one(balance("rank", 32, R"(, "balancer": "perfect")")).value == 1);
 }
 
 TEST_CASE("Balance records that cannot be are listed with the reason") {
   const auto reason = [](const std::string& typed) {
-    const Validation validation = validate(typed);
+    const Validation validation = test::validate_one(typed);
     REQUIRE(validation.unmapped.size() == 1);
     return validation.unmapped[0].reason;
   };
