@@ -19,7 +19,7 @@ constexpr const char* kSeed = "seed";
 std::string varied_else(const PointResult& point) {
   std::string text;
   for (const auto& [key, value] : point.varied)
-    if (key != kSeed) text += key + "\n" + value + "\n";
+    if (key != kSeed) text.append(key).append("\n").append(value).append("\n");
   return text;
 }
 
@@ -80,6 +80,40 @@ double within(double t, std::size_t degrees) {
   return odd ? 2 / std::numbers::pi * (angle + std::sin(angle) * sum) : std::sin(angle) * sum;
 }
 
+// Over the points that ran.
+class MeanOver {
+ public:
+  explicit MeanOver(std::vector<const PointResult*> points) : points_(std::move(points)) {}
+
+  template <class Value>
+  double operator()(const Value& value) const {
+    std::vector<double> values;
+    values.reserve(points_.size());
+    for (const PointResult* point : points_) values.push_back(value(*point));
+    return mean_of(values);
+  }
+
+ private:
+  std::vector<const PointResult*> points_;
+};
+
+Metric mean_metric(const MeanOver& over, const NamedMetric& named) {
+  const auto of = [&](double Metric::*part) {
+    return over([&](const PointResult& point) {
+      const Metric* own = find_metric(point, named.name);
+      return own != nullptr ? own->*part : named.metric.*part;
+    });
+  };
+  return {of(&Metric::value), named.metric.unit, of(&Metric::low), of(&Metric::high),
+          named.metric.basis};
+}
+
+double seconds_of(const PointResult& point, const std::string& kind) {
+  for (const auto& [own, seconds] : point.breakdown)
+    if (own == kind) return seconds;
+  return 0;
+}
+
 // Means of everything that is a plain sum or time; what belongs to one run stays the first's.
 PointResult mean_point(const StudyResult& study, const Repeats& repeats) {
   std::vector<const PointResult*> ran;
@@ -89,30 +123,10 @@ PointResult mean_point(const StudyResult& study, const Repeats& repeats) {
   mean.label = repeats.label;
   std::erase_if(mean.varied, [](const auto& pair) { return pair.first == kSeed; });
   if (ran.empty()) return mean;
-  const auto over = [&](auto value) {
-    std::vector<double> values;
-    for (const PointResult* point : ran) values.push_back(value(*point));
-    return mean_of(values);
-  };
-  for (NamedMetric& named : mean.metrics) {
-    Metric& metric = named.metric;
-    const auto of = [&](double Metric::*part, double without) {
-      return over([&](const PointResult& point) {
-        const Metric* own = find_metric(point, named.name);
-        return own ? own->*part : without;
-      });
-    };
-    metric = {of(&Metric::value, metric.value), metric.unit, of(&Metric::low, metric.low),
-              of(&Metric::high, metric.high), metric.basis};
-  }
-  for (auto& [kind, seconds] : mean.breakdown) {
-    const std::string& name = kind;  // a binding cannot be captured by clang 14
-    seconds = over([&](const PointResult& point) {
-      for (const auto& [own, value] : point.breakdown)
-        if (own == name) return value;
-      return 0.0;
-    });
-  }
+  const MeanOver over(ran);
+  for (NamedMetric& named : mean.metrics) named.metric = mean_metric(over, named);
+  for (auto& part : mean.breakdown)
+    part.second = over([&](const PointResult& point) { return seconds_of(point, part.first); });
   mean.memory.headroom = over([](const PointResult& point) { return point.memory.headroom; });
   return mean;
 }
