@@ -157,9 +157,15 @@ class Traces {
   std::vector<std::pair<TraceSource, std::string>> known_;
 };
 
+}  // namespace
+
+std::string wall_file(const std::string& result_file) {
+  return std::filesystem::path(result_file).replace_extension(".wall.json").string();
+}
+
 // A run that fails before its first result leaves none of the folders it has made. Nothing is taken
 // away from one that goes on: others may be about to write there.
-class EmptyFolders {
+class StudyRun::EmptyFolders {
  public:
   explicit EmptyFolders(const std::string& out) {
     for (const std::string& folder : {out + "/points", out + "/traces", out})
@@ -177,15 +183,10 @@ class EmptyFolders {
   std::vector<std::string> made_;
 };
 
-}  // namespace
-
-std::string wall_file(const std::string& result_file) {
-  return std::filesystem::path(result_file).replace_extension(".wall.json").string();
-}
-
 StudyRun::StudyRun(const Study& study, const RunOptions& options)
-    : study_(study), options_(options) {
-  const EmptyFolders leaves_none(options.out);
+    : folders_(std::make_unique<const EmptyFolders>(options.out)),
+      study_(study),
+      options_(options) {
   make_folder(options.out + "/points");
   Traces traces(options);
   for (const StudyPoint& point : study.points) {
@@ -208,8 +209,9 @@ std::vector<std::size_t> StudyRun::todo() const {
   return order;
 }
 
+StudyRun::~StudyRun() = default;
+
 void StudyRun::compute() {
-  const EmptyFolders leaves_none(options_.out);
   make_folder(options_.out + "/points");
   std::vector<PointWork> works;
   for (const std::size_t i : todo())

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -69,11 +70,15 @@ std::string wall_file(const std::string& result_file);
 
 inline constexpr std::size_t kMostDetailed = 1000;  // points; some 30 MB
 
-// The points of one study and where their results lie.
+// The points of one study and where their results lie. Goes with an exception, it takes the empty
+// folders along that it has made.
 class StudyRun {
  public:
   // Makes the traces and works out the keys. Keeps references to both arguments.
   StudyRun(const Study& study, const RunOptions& options);
+  ~StudyRun();
+  StudyRun(const StudyRun&) = delete;
+  StudyRun& operator=(const StudyRun&) = delete;
 
   // Writes out/points/<key>.json for points that have none and are free. A worker's failure is
   // thrown on as WorkerFailed after the other workers have ended.
@@ -87,6 +92,8 @@ class StudyRun {
  private:
   std::vector<std::size_t> todo() const;
 
+  class EmptyFolders;
+  std::unique_ptr<const EmptyFolders> folders_;
   const Study& study_;
   const RunOptions& options_;
   std::vector<std::string> traces_, files_;  // by point
