@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -219,6 +220,25 @@ TEST_CASE("Headers of sim name JSON only through json_fwd.hpp") {
 TEST_CASE("No file includes itself through others") {
   const Lines cycles = include_cycles(code());
   CHECK_MESSAGE(cycles.empty(), joined(cycles));
+}
+
+// Two types of one name are one to the linker, which keeps the functions of either.
+TEST_CASE("A type's name is defined in one header") {
+  const std::regex opening(R"(^(?:struct|class) (\w+)(?: final)?(?: : .*)? \{.*)");
+  std::map<std::string, std::string> known;
+  for (const Source& source : code()) {
+    if (!source.path.ends_with(".h") || starts_with_folder(source.path, "tests")) continue;
+    for (const std::string& line : source.lines) {
+      std::smatch match;
+      if (!std::regex_match(line, match, opening)) continue;
+      const auto [found, fresh] = known.try_emplace(match[1].str(), source.path);
+      CAPTURE(match[1].str());
+      CAPTURE(found->second);
+      CAPTURE(source.path);
+      CHECK(fresh);
+    }
+  }
+  CHECK(known.size() > 300);
 }
 
 TEST_CASE("A file has at most 300 lines and opens by saying what it is") {

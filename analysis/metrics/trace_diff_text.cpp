@@ -36,7 +36,7 @@ std::string side_by_side(const TraceDifference& difference) {
   const auto row = [](const char* what, std::uint64_t a, std::uint64_t b) {
     return std::vector<std::string>{what, std::to_string(a), std::to_string(b)};
   };
-  const TraceCounts &a = difference.a, &b = difference.b;
+  const ComparedTrace &a = difference.a, &b = difference.b;
   return text_table({{"", 24, false}, {"A", 20}, {"B", 20}},
                     {row("tokens", a.tokens, b.tokens),
                      row("prefill tokens", a.prefill_tokens, b.prefill_tokens),
@@ -71,7 +71,7 @@ nlohmann::ordered_json json_of(const LoadDifference& load) {
           {"total_variation", load.total_variation}};
 }
 
-nlohmann::ordered_json json_of(const TraceCounts& counts) {
+nlohmann::ordered_json json_of(const ComparedTrace& counts) {
   return {{"tokens", counts.tokens},
           {"prefill_tokens", counts.prefill_tokens},
           {"requests", counts.requests},

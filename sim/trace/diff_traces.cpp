@@ -113,8 +113,8 @@ void diff_weights_presence(const RoutingInput& input, std::vector<ColumnDifferen
                   a ? "absent" : "present", b ? "absent" : "present"});
 }
 
-TraceCounts count(const RoutingTrace& trace) {
-  TraceCounts counts;
+ComparedTrace count(const RoutingTrace& trace) {
+  ComparedTrace counts;
   counts.tokens = trace.tokens();
   counts.prefill_tokens = static_cast<std::uint64_t>(
       std::count(trace.phase.begin(), trace.phase.end(), std::uint8_t{0}));

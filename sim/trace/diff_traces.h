@@ -39,7 +39,7 @@ struct LayerDifference {
   std::vector<LoadDifference> by_domain;  // by TraceDifference::domains
 };
 
-struct TraceCounts {
+struct ComparedTrace {
   std::uint64_t tokens = 0, prefill_tokens = 0, requests = 0;
   double not_routed = 0;  // share of choices, in the layers compared
 };
@@ -47,7 +47,7 @@ struct TraceCounts {
 struct TraceDifference {
   std::vector<HeaderDifference> header;   // data_sha256 left out: the data itself is compared
   std::vector<ColumnDifference> columns;  // in file order, only those that differ
-  TraceCounts a, b;
+  ComparedTrace a, b;
   std::vector<std::string> domains;  // of both sides: a's, then those only b has
   std::uint64_t compared_rows = 0;   // the shorter trace's
   // Of the layers both have; empty when experts or top_k differ: no choice is then like another.

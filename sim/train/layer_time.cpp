@@ -47,11 +47,11 @@ Seconds tensor_time(const MoeModel& model,
 
 }  // namespace
 
-LayerTime time_of_works(const std::vector<KernelWork>& works,
-                        const KernelTimer& timer,
-                        const TrainingConstants& constants,
-                        Recompute recompute) {
-  LayerTime sum;
+LayerPasses time_of_works(const std::vector<KernelWork>& works,
+                          const KernelTimer& timer,
+                          const TrainingConstants& constants,
+                          Recompute recompute) {
+  LayerPasses sum;
   const auto time_of = [&](const KernelWork& work) {
     return timer.time(work).time / constants.sustained_share;
   };
@@ -94,7 +94,7 @@ double LayerTimes::interference() const {
   return sms / std::max(1.0, sms - routing_.sms);
 }
 
-LayerTime LayerTimes::timed(const std::vector<KernelWork>& works) const {
+LayerPasses LayerTimes::timed(const std::vector<KernelWork>& works) const {
   return time_of_works(works, timer_, constants_, plan_.recompute);
 }
 
@@ -126,8 +126,8 @@ Seconds LayerTimes::accumulation(const RankParameters& parameters) const {
   return timer_.time({"elementwise", Flops(0), moved, "bf16"}).time;
 }
 
-LayerTime LayerTimes::make_layer(const LayerShape& shape) const {
-  LayerTime time = timed(works_of(shape));
+LayerPasses LayerTimes::make_layer(const LayerShape& shape) const {
+  LayerPasses time = timed(works_of(shape));
   if (plan_.recompute == Recompute::selective && shape.attention.kind == AttentionKind::latent) {
     const AttentionShape local = tensor_share(shape.attention, plan_.tensor);
     const PartFormat format = training_format(plan_.precision);
@@ -171,7 +171,7 @@ LayerTime LayerTimes::make_layer(const LayerShape& shape) const {
   return time;
 }
 
-LayerTime LayerTimes::layer(const LayerShape& shape) const {
+LayerPasses LayerTimes::layer(const LayerShape& shape) const {
   const auto same = [&](const auto& known) {
     return known.first.attention == shape.attention && known.first.ffn == shape.ffn &&
            known.first.dense_width == shape.dense_width;
@@ -182,21 +182,21 @@ LayerTime LayerTimes::layer(const LayerShape& shape) const {
   return known_.back().second;
 }
 
-LayerTime LayerTimes::embedding() const {
+LayerPasses LayerTimes::embedding() const {
   return timed({elementwise_work(plan_.rank_tokens(), 2 * model_.hidden)});
 }
 
-LayerTime LayerTimes::head() const {
+LayerPasses LayerTimes::head() const {
   const std::int64_t columns = (model_.vocabulary + plan_.tensor - 1) / plan_.tensor;
-  LayerTime time = timed(head_work(model_, plan_.tokens(), columns));
+  LayerPasses time = timed(head_work(model_, plan_.tokens(), columns));
   time.forward.tensor += tensor_gather_;
   time.backward_input.tensor += tensor_reduce_;
   time.backward_weight.compute += accumulation(embedding_parameters(model_, plan_));  // as large
   return time;
 }
 
-LayerTime LayerTimes::mtp() const {
-  LayerTime time = layer(model_.mtp_layers.back());
+LayerPasses LayerTimes::mtp() const {
+  LayerPasses time = layer(model_.mtp_layers.back());
   const PartFormat format = training_format(plan_.precision);
   std::vector<KernelWork> join{elementwise_work(plan_.rank_tokens(), 4 * model_.hidden)};
   add_product(plan_.rank_tokens(),

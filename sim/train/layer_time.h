@@ -30,20 +30,20 @@ TrainingRouting route_micro_batch(const MoeModel& model,
 
 // Forward and backward of a list of kernels: products twice (to inputs, to weights), attention and
 // element-wise passes by the constants, all else once.
-LayerTime time_of_works(const std::vector<KernelWork>& works,
-                        const KernelTimer& timer,
-                        const TrainingConstants& constants,
-                        Recompute recompute);
+LayerPasses time_of_works(const std::vector<KernelWork>& works,
+                          const KernelTimer& timer,
+                          const TrainingConstants& constants,
+                          Recompute recompute);
 
 // model, cluster and plan must outlive the object.
 class LayerTimes {
  public:
   LayerTimes(const MoeModel& model, const ClusterSpec& cluster, const TrainingPlan& plan);
 
-  LayerTime embedding() const;
-  LayerTime layer(const LayerShape& shape) const;
-  LayerTime head() const;  // with the loss
-  LayerTime mtp() const;   // the module's layer, its joining product and its head
+  LayerPasses embedding() const;
+  LayerPasses layer(const LayerShape& shape) const;
+  LayerPasses head() const;  // with the loss
+  LayerPasses mtp() const;   // the module's layer, its joining product and its head
   Basis basis() const { return basis_; }
   const TrainingRouting& routing() const { return routing_; }
   // Slower computation of a rank while an exchange runs on some of its SMs, over that without,
@@ -53,8 +53,8 @@ class LayerTimes {
  private:
   std::vector<KernelWork> works_of(const LayerShape& shape) const;
   Seconds accumulation(const RankParameters& parameters) const;
-  LayerTime timed(const std::vector<KernelWork>& works) const;
-  LayerTime make_layer(const LayerShape& shape) const;
+  LayerPasses timed(const std::vector<KernelWork>& works) const;
+  LayerPasses make_layer(const LayerShape& shape) const;
 
   const MoeModel& model_;
   const TrainingPlan& plan_;
@@ -63,7 +63,7 @@ class LayerTimes {
   TrainingConstants constants_;
   TrainingRouting routing_;
   Seconds tensor_gather_{}, tensor_reduce_{};
-  mutable std::vector<std::pair<LayerShape, LayerTime>> known_;
+  mutable std::vector<std::pair<LayerShape, LayerPasses>> known_;
   mutable Basis basis_ = Basis::exact;
 };
 

@@ -18,12 +18,12 @@ struct PassTime {
   Seconds total() const { return compute + exchange + tensor; }
 };
 
-struct LayerTime {  // of one micro-batch
+struct LayerPasses {  // of one micro-batch
   PassTime forward;
   // Backward to the layer's inputs, with what is computed again, and to its weights.
   PassTime backward_input, backward_weight;
 
-  LayerTime& operator+=(const LayerTime& other) {
+  LayerPasses& operator+=(const LayerPasses& other) {
     forward += other.forward;
     backward_input += other.backward_input;
     backward_weight += other.backward_weight;

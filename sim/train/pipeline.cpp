@@ -75,18 +75,18 @@ class Replay {
     return from == kNever ? kNever : std::max(own, from);
   }
 
-  static PassTime part_of(const LayerTime& time, StageWork work) {
+  static PassTime part_of(const LayerPasses& time, StageWork work) {
     if (work == StageWork::forward) return time.forward;
     if (work == StageWork::backward_input) return time.backward_input;
     return work == StageWork::backward_weight ? time.backward_weight : time.backward();
   }
 
   Visible cost(const StageTask& task) const {
-    const LayerTime& time = times_.segments[static_cast<std::size_t>(task.segment)];
+    const LayerPasses& time = times_.segments[static_cast<std::size_t>(task.segment)];
     const PassTime own = part_of(time, task.work);
     if (task.partner < 0 || task.work == StageWork::backward_weight)
       return {own.total(), own.exchange};
-    const LayerTime& other = times_.segments[static_cast<std::size_t>(task.partner)];
+    const LayerPasses& other = times_.segments[static_cast<std::size_t>(task.partner)];
     const PassTime partner = task.work == StageWork::forward ? other.backward() : other.forward;
     return visible_time(own, partner, times_.interference, times_.slowdown);
   }
@@ -111,7 +111,7 @@ class Replay {
     if (task.work == StageWork::forward) forward_[cell] = end;
     if (task.work == StageWork::backward || task.work == StageWork::backward_input)
       backward_[cell] = end;
-    const LayerTime& time = times_.segments[static_cast<std::size_t>(task.segment)];
+    const LayerPasses& time = times_.segments[static_cast<std::size_t>(task.segment)];
     run_.hidden += part_of(time, task.work).exchange - visible.exposed;
     run_.busy[stage] += visible.time;
     run_.exchange[stage] += visible.exposed;

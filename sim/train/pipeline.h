@@ -40,7 +40,7 @@ struct SchedulePart {
 };
 
 struct PipelineTimes {
-  std::vector<LayerTime> segments;
+  std::vector<LayerPasses> segments;
   Seconds send{};           // of a micro-batch's activations from stage to stage
   double interference = 1;  // slower computation while exchanges run beside it
   double slowdown = 1;      // slower exchanges while computation runs beside them

@@ -6,7 +6,7 @@
 namespace moesim {
 namespace {
 
-double length(const LayerTime& time) {
+double length(const LayerPasses& time) {
   return (time.forward.total() + time.backward().total()).count();
 }
 
@@ -35,20 +35,20 @@ std::vector<std::size_t> best_cuts(const std::vector<double>& before, std::size_
 
 }  // namespace
 
-std::vector<Segment> cut_segments(const MoeModel& model,
-                                  const TrainingPlan& plan,
-                                  const LayerTimes& times,
-                                  std::size_t count) {
-  std::vector<LayerTime> items{times.embedding()};
+std::vector<LayerSegment> cut_segments(const MoeModel& model,
+                                       const TrainingPlan& plan,
+                                       const LayerTimes& times,
+                                       std::size_t count) {
+  std::vector<LayerPasses> items{times.embedding()};
   for (const LayerShape& layer : model.layers) items.push_back(times.layer(layer));
   items.push_back(times.head());
   if (plan.mtp) items.back() += times.mtp();
   std::vector<double> before{0};
-  for (const LayerTime& item : items) before.push_back(before.back() + length(item));
+  for (const LayerPasses& item : items) before.push_back(before.back() + length(item));
   const std::vector<std::size_t> cuts = best_cuts(before, count);
-  std::vector<Segment> segments;
+  std::vector<LayerSegment> segments;
   for (std::size_t i = 0; i < count; ++i) {
-    Segment segment;
+    LayerSegment segment;
     segment.embeds = i == 0;
     segment.heads = i + 1 == count;
     segment.first = cuts[i] - (segment.embeds ? 0 : 1);

@@ -34,9 +34,9 @@ double attention_elements(const AttentionShape& shape, std::int64_t tensor, bool
 
 RankParameters rank_parameters(const MoeModel& model,
                                const TrainingPlan& plan,
-                               const std::vector<Segment>& held) {
+                               const std::vector<LayerSegment>& held) {
   RankParameters sum;
-  for (const Segment& segment : held) {
+  for (const LayerSegment& segment : held) {
     for (std::size_t layer = segment.first; layer < segment.last; ++layer)
       sum += layer_parameters(model, plan, model.layers[layer]);
     if (segment.embeds) sum += embedding_parameters(model, plan);
@@ -84,7 +84,7 @@ TrainingMemory training_memory(const MoeModel& model,
       held.copies);
   const auto tokens = static_cast<double>(plan.rank_tokens());
   for (std::size_t i = 0; i < held.segments.size(); ++i) {
-    const Segment& segment = held.segments[i];
+    const LayerSegment& segment = held.segments[i];
     double of_token = 0;
     for (std::size_t layer = segment.first; layer < segment.last; ++layer)
       of_token += kept_bytes_per_token(model, plan, model.layers[layer], held.routed);

@@ -11,7 +11,7 @@ namespace moesim {
 
 RankParameters rank_parameters(const MoeModel& model,
                                const TrainingPlan& plan,
-                               const std::vector<Segment>& held);
+                               const std::vector<LayerSegment>& held);
 
 struct TrainingMemory {
   Bytes weights, gradients, optimizer, activations, exchange_buffers, runtime;
@@ -29,7 +29,7 @@ double kept_bytes_per_token(const MoeModel& model,
 
 // The segments a stage holds, and for each the most micro-batches that wait for their backward.
 struct HeldSegments {
-  std::vector<Segment> segments;
+  std::vector<LayerSegment> segments;
   std::vector<int> in_flight;
   double routed = 0;  // as kept_bytes_per_token has it
   int copies = 1;     // stages that hold each segment

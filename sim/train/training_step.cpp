@@ -17,7 +17,7 @@ namespace {
 constexpr double kOptimizerTraffic = 4 + 3 * (4 + 4) + 2;
 
 struct Stage {
-  std::vector<Segment> held;
+  std::vector<LayerSegment> held;
   RankParameters parameters;
 };
 
@@ -28,7 +28,7 @@ struct Replicas {
 
 std::vector<Stage> stages_of(const MoeModel& model,
                              const TrainingPlan& plan,
-                             const std::vector<Segment>& segments,
+                             const std::vector<LayerSegment>& segments,
                              const std::vector<std::vector<int>>& held) {
   std::vector<Stage> stages;
   for (const std::vector<int>& numbers : held) {
@@ -98,10 +98,10 @@ TrainingStep train_step(const MoeModel& model,
   const PipelineShape shape{plan.pipeline, plan.virtual_stages, plan.micro_batches(), plan.overlap};
   if (schedule.check) schedule.check(shape);
   const LayerTimes times(model, cluster, plan);
-  const std::vector<Segment> segments =
+  const std::vector<LayerSegment> segments =
       cut_segments(model, plan, times, static_cast<std::size_t>(schedule.segments(shape)));
   PipelineTimes pipeline;
-  for (const Segment& segment : segments) pipeline.segments.push_back(segment.time);
+  for (const LayerSegment& segment : segments) pipeline.segments.push_back(segment.time);
   const double sent = static_cast<double>(plan.rank_tokens() * model.hidden) * kWeightBytes;
   if (plan.pipeline > 1) pipeline.send = send_time(cluster, plan.stage_ranks(), Bytes(sent)).time;
   pipeline.interference = times.interference();
@@ -121,7 +121,7 @@ TrainingStep train_step(const MoeModel& model,
   Seconds longest{};
   for (std::size_t i = 0; i < stages.size(); ++i) {
     TrainingStage stage;
-    for (const Segment& segment : stages[i].held)
+    for (const LayerSegment& segment : stages[i].held)
       stage.layers += static_cast<int>(segment.last - segment.first);
     stage.busy = run.busy[i];
     stage.exchange = run.exchange[i];

@@ -12,7 +12,7 @@ namespace {
 
 // Every segment forward 1 s, backward 2 s, of which half to the weights.
 PipelineTimes even_times(int segments, double exchange = 0) {
-  LayerTime time;
+  LayerPasses time;
   time.forward = {Seconds(1), Seconds(exchange), Seconds(0)};
   time.backward_input = {Seconds(1), Seconds(exchange), Seconds(0)};
   time.backward_weight.compute = Seconds(1);

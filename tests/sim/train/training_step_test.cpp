@@ -159,9 +159,9 @@ TEST_CASE("Weights of all stages and ranks are the model's") {
   const MoeModel model = load_model("deepseek-v3");
   TrainingPlan plan = deepseek_plan();
   const LayerTimes times(model, rack(), plan);
-  const std::vector<Segment> segments = cut_segments(model, plan, times, 16);
+  const std::vector<LayerSegment> segments = cut_segments(model, plan, times, 16);
   double dense = 0, experts = 0;
-  for (const Segment& segment : segments) {
+  for (const LayerSegment& segment : segments) {
     CHECK(segment.last >= segment.first);
     const RankParameters of = rank_parameters(model, plan, {segment});
     dense += of.dense;
@@ -228,14 +228,14 @@ TEST_CASE("Segments follow each other and are as even as whole layers allow") {
   TrainingPlan plan = deepseek_plan();
   plan.mtp = true;
   const LayerTimes times(model, rack(), plan);
-  const auto length = [](const LayerTime& time) {
+  const auto length = [](const LayerPasses& time) {
     return (time.forward.total() + time.backward().total()).count();
   };
   const double layer = length(times.layer(model.layers.back()));
   const double head = length(times.head()) + length(times.mtp());
   for (const std::size_t count : {1U, 4U, 16U, 32U}) {
     CAPTURE(count);
-    const std::vector<Segment> segments = cut_segments(model, plan, times, count);
+    const std::vector<LayerSegment> segments = cut_segments(model, plan, times, count);
     REQUIRE(segments.size() == count);
     CHECK(segments.front().first == 0);
     CHECK(segments.back().last == model.layers.size());
