@@ -231,11 +231,11 @@ TEST_CASE("A type's name is defined in one header") {
     for (const std::string& line : source.lines) {
       std::smatch match;
       if (!std::regex_match(line, match, opening)) continue;
-      const auto [found, fresh] = known.try_emplace(match[1].str(), source.path);
-      CAPTURE(match[1].str());
-      CAPTURE(found->second);
+      const auto defined = known.try_emplace(match[1].str(), source.path);
+      CAPTURE(defined.first->first);
+      CAPTURE(defined.first->second);
       CAPTURE(source.path);
-      CHECK(fresh);
+      CHECK(defined.second);
     }
   }
   CHECK(known.size() > 300);

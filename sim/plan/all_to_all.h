@@ -90,7 +90,7 @@ struct ExchangeTiming {
   BytesPerSecond sm_rate{};        // 0 = the SMs never limit
   Bytes sm_row_overhead{};
   BytesPerSecond copy_rate{};  // 0 = copies in a rank's own memory are not counted apart
-  double slowdown = 1;     // times as long while the rank's kernels run beside it
+  double slowdown = 1;         // times as long while the rank's kernels run beside it
   Seconds api_overhead{};  // what timing the library call adds to its kernels; no exchange pays it
   Basis basis = Basis::datasheet;
   std::string source;

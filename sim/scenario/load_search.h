@@ -13,10 +13,10 @@ struct SearchSpec {
   SearchObjective objective = SearchObjective::throughput;
   double slowest_token = 0;  // s: limit of time_per_output_token (prefill: time_to_first_token); 0
                              // = none
-  double load = 0;         // tokens/s of the whole pool that objective `gpus` must reach
-  int budget = 500;        // plans tried at most, drawn from all where there are more
-  std::uint64_t seed = 1;  // of that draw
-  std::string over;        // JSON: the axes, as "vary" has them
+  double load = 0;           // tokens/s of the whole pool that objective `gpus` must reach
+  int budget = 500;          // plans tried at most, drawn from all where there are more
+  std::uint64_t seed = 1;    // of that draw
+  std::string over;          // JSON: the axes, as "vary" has them
 };
 
 //   "search": {"objective": "tokens_per_second_per_gpu" | "gpus", "over": {key: [values], ...},
