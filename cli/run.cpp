@@ -58,6 +58,16 @@ std::optional<TimelineChoice> timeline_choice(const RunArguments& arguments) {
   return choice;
 }
 
+void check_timeline_ranks(const RunOptions& options, const Study& study) {
+  if (!options.timeline) return;
+  for (const StudyPoint& point : study.points) {
+    const int ranks = point.scenario.plan.parallelism.ranks;
+    for (const int rank : options.timeline->ranks)
+      if (rank < 0 || rank >= ranks)
+        throw InputError(fmt::format("--ranks {}: the pool has ranks 0 to {}", rank, ranks - 1));
+  }
+}
+
 RunOptions options_of(const RunArguments& arguments) {
   RunOptions options;
   options.out = arguments.out.empty()
@@ -91,6 +101,7 @@ void run(const RunArguments& arguments) {
   const auto begin = std::chrono::steady_clock::now();
   const RunOptions options = options_of(arguments);
   const Study study = load_study(arguments.scenario, arguments.overrides);
+  check_timeline_ranks(options, study);
   StudyRun study_run(study, options);
   study_run.compute();
   if (const std::size_t missing = options.shard ? study_run.missing() : 0; missing > 0) {

@@ -149,7 +149,8 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
     plan.overlap = overlap->as_choice(Catalog<OverlapPart>::instance().names(), "overlap schedule");
   plan.precision = read_precision(node.find("precision"), model);
   plan.memory = read_engine_memory(node.find("memory"));
-  const auto expert = node.find("expert_parallel");
+  const auto split = node.find("expert_tensor_parallel");
+  const auto expert = split ? split : node.find("expert_parallel");
   at_place(expert ? *expert : node, [&] {
     check_plan(plan, model);
     return 0;
@@ -193,8 +194,11 @@ Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
   scenario.trace = read_trace_source(workload.at("trace"), scenario.routed_by, folder);
   scenario.cluster = read_cluster(root.at("cluster"));
   scenario.plan = read_plan(root.at("plan"), model, scenario.cluster);
-  // The module that drafts is loaded.
-  if (scenario.workload.drafting.tokens > 0) scenario.plan.memory.mtp = true;
+  if (scenario.workload.drafting.tokens > 0) {
+    if (model.mtp_layers.empty())
+      workload.at("multi_token_prediction").fail(model.name + " has no such module");
+    scenario.plan.memory.mtp = true;  // the module that drafts is loaded
+  }
   const auto expert = root.at("plan").find("expert_parallel");
   at_place(expert ? *expert : root.at("plan"), [&] {
     check_exchanges(scenario.plan, scenario.cluster.options.gpus_per_node);

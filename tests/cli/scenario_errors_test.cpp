@@ -2,6 +2,8 @@
 // instead; exit code 2.
 #include <doctest/doctest.h>
 
+#include <filesystem>
+
 #include "tests/cli/program.h"
 
 using namespace moesim;
@@ -105,6 +107,22 @@ TEST_CASE("Expert parallelism that does not divide the slots names the sizes tha
 TEST_CASE("Expert parallelism beyond the ranks is refused") {
   check_refused(check_edited("\"expert_parallel\": 16", "\"expert_parallel\": 32"),
                 {"edited.json:15:24: plan.expert_parallel: 32 exceeds", "16"});
+}
+
+TEST_CASE("What a model or plan cannot do is refused where the file asks for it") {
+  check_refused(
+      check_edited("\"steps\": 4",
+                   "\"multi_token_prediction\": { \"tokens\": 1, \"acceptance\": 0.8 }"),
+      {"edited.json:12:", "workload.multi_token_prediction", "gpt-oss-20b has no such module"});
+  check_refused(check_edited("\"redundant_experts\": 16", "\"expert_tensor_parallel\": 4"),
+                {"edited.json:16:", "plan.expert_tensor_parallel: 4 with tensor_parallel 1"});
+}
+
+TEST_CASE("A timeline of a rank that the pool has not is refused before anything runs") {
+  const TemporaryFolder folder;
+  check_refused(run_program("run " + kFirstRun + " --ranks 99 --out " + (folder / "out")),
+                {"--ranks 99: the pool has ranks 0 to 15"});
+  CHECK(!std::filesystem::exists(folder / "out"));
 }
 
 TEST_CASE("An override with an unknown key is refused as the file's own would be") {
