@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "analysis/analysis.h"
 #include "analysis/report/bake_off_text.h"
@@ -125,9 +124,7 @@ void compare(const CompareArguments& arguments) {
       arguments.out.empty()
           ? "out/" + std::filesystem::path(arguments.scenario).stem().string() + "_compare"
           : arguments.out;
-  options.jobs = arguments.jobs > 0
-                     ? arguments.jobs
-                     : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.jobs = jobs_or_cores(arguments.jobs);
   show_progress(options);
   const StudyResult result = run_study(study, options);
   write_placements(result, options.out + "/placements");

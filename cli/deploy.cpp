@@ -2,11 +2,9 @@
 // deployment.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "analysis/metrics/metric_text.h"
 #include "cli/commands.h"
@@ -44,8 +42,7 @@ Pool run_pool(const std::string& scenario,
   RunOptions options;
   options.out = out;
   options.overrides = overrides;
-  options.jobs =
-      jobs > 0 ? jobs : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.jobs = jobs_or_cores(jobs);
   show_progress(options);
   return {study.points.front(), run_study(study, options).points.front()};
 }

@@ -11,6 +11,9 @@ namespace moesim {
 // (https://no-color.org).
 bool wants_colour(int descriptor);
 
+// `wanted` points at a time; 0: one a core.
+int jobs_or_cores(int wanted);
+
 // Standard error. A bar with points done, rate and time left; or a line each time a point is done,
 // at most a hundred of a run.
 void show_progress(RunOptions& options);

@@ -8,7 +8,6 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <sstream>
-#include <thread>
 
 #include "analysis/analysis.h"
 #include "cli/commands.h"
@@ -76,9 +75,7 @@ RunOptions options_of(const RunArguments& arguments) {
   options.overrides = arguments.overrides;
   options.links = arguments.links;
   options.timeline = timeline_choice(arguments);
-  options.jobs = arguments.jobs > 0
-                     ? arguments.jobs
-                     : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.jobs = jobs_or_cores(arguments.jobs);
   if (!arguments.shard.empty()) options.shard = parse_shard(arguments.shard);
   show_progress(options);
   return options;
@@ -104,7 +101,7 @@ void run(const RunArguments& arguments) {
   check_timeline_ranks(options, study);
   StudyRun study_run(study, options);
   study_run.compute();
-  if (const std::size_t missing = options.shard ? study_run.missing() : 0; missing > 0) {
+  if (const std::size_t missing = options.shard ? study_run.lacking().size() : 0; missing > 0) {
     fmt::print("{} of {} points are still with other runs; the last of them writes the report.\n",
                missing, study.points.size());
     return;

@@ -8,12 +8,12 @@
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "analysis/analysis.h"
 #include "analysis/metrics/metric_text.h"
 #include "analysis/report/text_table.h"
 #include "cli/commands.h"
+#include "cli/metric_json.h"
 #include "cli/progress.h"
 #include "sim/io/files.h"
 
@@ -82,11 +82,7 @@ nlohmann::json front_json(const SearchResult& result, const std::string& out) {
                        {"scenario", fmt::format("{}/plans/{:02}.json", out, i + 1)}};
     for (const auto& [key, value] : point.varied) one["values"][key] = value;
     for (const NamedMetric& metric : point.metrics)
-      one["metrics"][metric.name] = {{"value", metric.metric.value},
-                                     {"unit", metric.metric.unit},
-                                     {"low", metric.metric.low},
-                                     {"high", metric.metric.high},
-                                     {"basis", to_text(metric.metric.basis)}};
+      one["metrics"][metric.name] = metric_json(metric.metric);
     json["front"].push_back(std::move(one));
   }
   for (const RefusedPlans& refused : result.refused)
@@ -121,9 +117,7 @@ void search(const SearchArguments& arguments) {
   options.out = arguments.out.empty()
                     ? "out/" + std::filesystem::path(arguments.scenario).stem().string() + "_search"
                     : arguments.out;
-  options.jobs = arguments.jobs > 0
-                     ? arguments.jobs
-                     : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+  options.jobs = jobs_or_cores(arguments.jobs);
   show_progress(options);
   const SearchResult result = search_plans(arguments.scenario, options);
   write(result, options.out);

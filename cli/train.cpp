@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/metric_json.h"
 #include "sim/scenario/load_training.h"
 #include "sim/train/training_step.h"
 
@@ -59,15 +60,6 @@ void print_text(const TrainingScenario& scenario, const TrainingStep& step) {
   print_stages(step);
 }
 
-nlohmann::json metric_json(double value, const char* unit, Basis basis) {
-  const Metric metric = metric_of(value, unit, basis);
-  return {{"value", metric.value},
-          {"unit", metric.unit},
-          {"low", metric.low},
-          {"high", metric.high},
-          {"basis", to_text(metric.basis)}};
-}
-
 nlohmann::json stage_json(const TrainingStage& stage) {
   const TrainingMemory& memory = stage.memory;
   return {{"layers", stage.layers},
@@ -89,10 +81,11 @@ nlohmann::json stage_json(const TrainingStage& stage) {
 
 void print_json(const TrainingStep& step) {
   nlohmann::json json;
-  json["step"] = metric_json(step.step.count(), "s", step.basis);
-  json["throughput"] = metric_json(step.tokens_per_second_gpu, "tokens/s/GPU", step.basis);
-  json["model_flops"] = metric_json(step.tflops_gpu, "TFLOP/s/GPU", step.basis);
-  json["mfu"] = metric_json(step.mfu, "1", step.basis);
+  json["step"] = metric_json(metric_of(step.step.count(), "s", step.basis));
+  json["throughput"] =
+      metric_json(metric_of(step.tokens_per_second_gpu, "tokens/s/GPU", step.basis));
+  json["model_flops"] = metric_json(metric_of(step.tflops_gpu, "TFLOP/s/GPU", step.basis));
+  json["mfu"] = metric_json(metric_of(step.mfu, "1", step.basis));
   json["flops_per_token"] = step.flops_per_token.value;
   json["bubble_share"] = step.bubble_share;
   json["exchange_share"] = step.exchange_share;

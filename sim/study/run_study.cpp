@@ -220,12 +220,6 @@ void StudyRun::compute() {
   Computation(study_, options_).run(works);
 }
 
-std::size_t StudyRun::missing() const {
-  const std::set<std::string> files(files_.begin(), files_.end());
-  return static_cast<std::size_t>(std::count_if(
-      files.begin(), files.end(), [](const std::string& file) { return !stored_point(file); }));
-}
-
 std::vector<std::size_t> StudyRun::lacking() const {
   std::vector<std::size_t> points;
   for (std::size_t i = 0; i < files_.size(); ++i)

@@ -83,8 +83,8 @@ class StudyRun {
   // Writes out/points/<key>.json for points that have none and are free. A worker's failure is
   // thrown on as WorkerFailed after the other workers have ended.
   void compute();
-  std::size_t missing() const;  // points without a result: other runs have claimed them
-  std::vector<std::size_t> lacking() const;  // their indices in the study
+  // Indices of points without a result: other runs have claimed them, or they failed.
+  std::vector<std::size_t> lacking() const;
   // Needs all; also writes out/result.json. Of more than kMostDetailed points the value returned
   // lacks what drop_details (sim/result/write_study.h) takes out; the file has it.
   StudyResult collect() const;

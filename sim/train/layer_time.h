@@ -8,6 +8,7 @@
 
 #include "sim/cluster/cluster.h"
 #include "sim/cost/kernel_timer.h"
+#include "sim/plan/all_to_all.h"
 #include "sim/train/pass_time.h"
 #include "sim/train/rank_parameters.h"
 #include "sim/train/training_constants.h"
@@ -24,6 +25,10 @@ struct TrainingRouting {
   int sms = 0;          // held by the exchange's kernels; 0 = not known
   double slowdown = 1;  // of dispatch and combine together while kernels run beside them
 };
+// What an EP group exchanges of a micro-batch; buffers for just its tokens, SMs not set.
+ExchangeShape micro_batch_shape(const MoeModel& model,
+                                const TrainingPlan& plan,
+                                int ranks_per_node);
 TrainingRouting route_micro_batch(const MoeModel& model,
                                   const ClusterSpec& cluster,
                                   const TrainingPlan& plan);

@@ -30,12 +30,7 @@ ExchangeShape shape_of(const MoeModel& model,
                        const Cluster& cluster,
                        const TrainingPlan& plan,
                        const AllToAllPart& part) {
-  ExchangeShape shape;
-  shape.hidden = model.expert_hidden();
-  shape.ranks = plan.expert;
-  shape.ranks_per_node = cluster.fabric.ranks_per_node;
-  shape.physical_experts = static_cast<int>(model.experts);
-  shape.top_k = static_cast<int>(model.top_k);
+  ExchangeShape shape = micro_batch_shape(model, plan, cluster.fabric.ranks_per_node);
   shape.max_tokens_per_rank = static_cast<int>((plan.rank_tokens() + 127) / 128 * 128);
   shape.sms = part.default_sms;
   return shape;
@@ -111,6 +106,19 @@ void drop_tokens(const MoeModel& model,
 }
 
 }  // namespace
+
+ExchangeShape micro_batch_shape(const MoeModel& model,
+                                const TrainingPlan& plan,
+                                int ranks_per_node) {
+  ExchangeShape shape;
+  shape.hidden = model.expert_hidden();
+  shape.ranks = plan.expert;
+  shape.ranks_per_node = ranks_per_node;
+  shape.physical_experts = static_cast<int>(model.experts);
+  shape.top_k = static_cast<int>(model.top_k);
+  shape.max_tokens_per_rank = static_cast<int>(plan.rank_tokens());
+  return shape;
+}
 
 TrainingRouting route_micro_batch(const MoeModel& model,
                                   const ClusterSpec& cluster_spec,

@@ -5,6 +5,7 @@
 
 #include "sim/memory/rank_memory.h"
 #include "sim/plan/all_to_all.h"
+#include "sim/train/layer_time.h"
 #include "sim/train/training_format.h"
 
 namespace moesim {
@@ -99,14 +100,8 @@ TrainingMemory training_memory(const MoeModel& model,
   memory.runtime = runtime_memory().bytes(accelerator.memory, plan.ranks > 1);
   if (plan.expert == 1) return memory;
   const AllToAllPart& part = Catalog<AllToAllPart>::instance().at(plan.all_to_all, "all-to-all");
-  ExchangeShape shape;
-  shape.hidden = model.expert_hidden();
-  shape.ranks = plan.expert;
-  shape.ranks_per_node = std::min(plan.expert, accelerator.gpus_per_node);
-  shape.physical_experts = static_cast<int>(model.experts);
-  shape.top_k = static_cast<int>(model.top_k);
-  shape.max_tokens_per_rank = static_cast<int>(plan.rank_tokens());
-  memory.exchange_buffers = part.buffer_bytes(shape);
+  memory.exchange_buffers = part.buffer_bytes(
+      micro_batch_shape(model, plan, std::min(plan.expert, accelerator.gpus_per_node)));
   return memory;
 }
 
