@@ -11,6 +11,7 @@
 
 #include "cli/commands.h"
 #include "sim/core/error.h"
+#include "sim/core/plugins.h"
 #include "sim/study/study.h"
 
 namespace moesim {
@@ -63,6 +64,7 @@ int run_program(int argc, char** argv) {
       "something.");
   app.failure_message(usage_failure);
   try {
+    load_plugins();
     add_commands<Command>(app);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

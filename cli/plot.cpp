@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/analysis.h"
+#include "analysis/charts/measured_marks.h"
 #include "analysis/compare/repeats.h"
 #include "analysis/report/chart_picture.h"
 #include "cli/commands.h"
@@ -15,7 +16,7 @@ namespace moesim {
 namespace {
 
 struct PlotArguments {
-  std::string study, chart, out;
+  std::string study, chart, measured, out;
 };
 
 StudyResult read_study(const std::string& path) {
@@ -50,10 +51,11 @@ void write_page(const std::string& file, const std::string& page) {
 void plot(const PlotArguments& arguments) {
   const ChartPart part = find_chart(arguments.chart);
   const StudyResult study = mean_of_repeats(read_study(arguments.study));
-  const nlohmann::json option = study.points.empty() ? nlohmann::json() : part.option(study);
+  nlohmann::json option = study.points.empty() ? nlohmann::json() : part.option(study);
   if (option.is_null())
     throw InputError(fmt::format("--chart {}: the study {} has nothing to draw for it: {}",
                                  arguments.chart, arguments.study, part.question));
+  if (!arguments.measured.empty()) add_measured_marks(arguments.measured, option);
   const std::string& out = arguments.out;
   if (out.ends_with(".svg")) return write_svg(out, option);
   if (out.ends_with(".html")) return write_page(out, chart_page(study, part, option));
@@ -73,6 +75,9 @@ void add_plot(CLI::App& command) {
       ->required();
   command.add_option("--chart", arguments->chart, "chart; moesim list charts names them")
       ->required();
+  command.add_option("--measured", arguments->measured,
+                     "CSV of measured points to draw beside the curves: series,x,y, times with "
+                     "their unit");
   command.add_option("--out", arguments->out,
                      "file to write, .html or .svg (default: both, as charts/<chart> in the "
                      "study's folder)");

@@ -12,7 +12,7 @@ if(MOESIM_PRECOMPILE)
 endif()
 set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/main.cpp PROPERTIES COMPILE_DEFINITIONS
   "MOESIM_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
-add_dependencies(moesim_tests moesim)
+add_dependencies(moesim_tests moesim moesim_library)
 
 foreach(source ${MOESIM_TEST_SOURCES})
   file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/tests ${source})
@@ -25,6 +25,11 @@ foreach(source ${MOESIM_TEST_SOURCES})
   # doctest calls an empty selection a success; here it means that the file's tests are lost.
   set_tests_properties(${test} PROPERTIES TIMEOUT 600 FAIL_REGULAR_EXPRESSION "test cases: +0 ")
 endforeach()
+
+add_test(NAME library_example
+         COMMAND ${CMAKE_COMMAND} -E env CXX=${CMAKE_CXX_COMPILER}
+                 "MOESIM_EXAMPLE_FLAGS=$<$<BOOL:${MOESIM_SANITIZE}>:-fsanitize=address,undefined>"
+                 ${PROJECT_SOURCE_DIR}/tests/library_example.sh ${PROJECT_BINARY_DIR})
 
 # The examples of CONTRIBUTING.md are compiled, so that they keep up with the contracts they show.
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/CONTRIBUTING.md)

@@ -33,9 +33,9 @@ void add_curve(json& option, const Curve& curve, std::size_t index, const TimeUn
   for (const Curve::At& at : curve.points) {
     const double time = exchange_time(*at.point);
     if (time <= 0) continue;
-    middle.push_back({at.batch, rounded(time / unit.seconds)});
-    low.push_back({at.batch, rounded(end_of_band(*at.point, &Metric::low) / unit.seconds)});
-    high.push_back({at.batch, rounded(end_of_band(*at.point, &Metric::high) / unit.seconds)});
+    middle.push_back({at.along, rounded(time / unit.seconds)});
+    low.push_back({at.along, rounded(end_of_band(*at.point, &Metric::low) / unit.seconds)});
+    high.push_back({at.along, rounded(end_of_band(*at.point, &Metric::high) / unit.seconds)});
   }
   for (const json& end : {low, high}) {
     json series = line_series(curve.name, index, end);

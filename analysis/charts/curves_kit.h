@@ -1,7 +1,9 @@
-// Curves over the batch: points of a study that differ in their tokens a rank, and what they share.
+// Curves: points of a study along one quantity, and what they share.
 #pragma once
 
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,17 +13,32 @@ namespace moesim {
 
 struct Curve {
   struct At {
-    double batch = 0;  // requests of a rank in decode, tokens in prefill
+    double along = 0;
     const PointResult* point = nullptr;
   };
   std::string name;        // what its points share of what the study varies: "eplb, nodes 4"
-  std::vector<At> points;  // by rising batch
+  std::vector<At> points;  // by rising `along`
 };
 
-// A curve for every combination of the other varied values, in order of first appearance. Empty
-// where the study does not vary the batch ("workload.requests_per_rank" or its "mean",
-// "workload.tokens_per_rank").
+// A curve for every combination of the varied values that do not follow from where a point lies
+// along the quantity, in order of first appearance. Points without a place, and curves with a
+// single one, are left out. Names of curves leave out keys of the batch where `any_batch`.
+using PlaceOf = std::function<std::optional<double>(const PointResult& point)>;
+std::vector<Curve> curves_along(const StudyResult& study, const PlaceOf& place, bool any_batch);
+
+// Along the batch: requests of a rank in decode ("workload.requests_per_rank" or its "mean"),
+// tokens in prefill ("workload.tokens_per_rank"). Empty where the study does not vary it.
 std::vector<Curve> curves_over_batch(const StudyResult& study);
+
+// Along the number of GPUs. Of several batches the best at each: of those within the objective the
+// one with most tokens a second and GPU; where none is, the fastest. Points that did not run are
+// left out.
+std::vector<Curve> curves_over_gpus(const StudyResult& study);
+
+// A point on a chart: hollow where it misses the study's objective.
+nlohmann::json mark_of(const Curve::At& at, double value);
+// "Hollow: misses the objective of 50 ms." where a point of the curves does.
+std::string slo_note(const std::vector<Curve>& curves);
 
 // Where two curves of a quantity cross: batches between those that both have, by a straight line
 // between neighbours on logarithmic axes. `value` <= 0 or a point without one is left out.

@@ -49,7 +49,7 @@ json curve_series(const Curve& curve, std::size_t index, const TimeUnit& unit) {
     const Metric* tokens = find_metric(point, kThroughput);
     if (time == nullptr || tokens == nullptr) continue;
     json one{{"value", {rounded(time->value / unit.seconds), rounded(tokens->value)}},
-             {"name", fmt::format("{:g} a rank", curve.points[i].batch)},
+             {"name", fmt::format("{:g} a rank", curve.points[i].along)},
              {"symbolSize", 8}};
     const bool wall = i + 1 < curve.points.size() && !curve.points[i + 1].point->ran;
     one["symbol"] = wall ? "emptyCircle" : "circle";
@@ -68,7 +68,7 @@ std::string memory_note(const std::vector<Curve>& curves) {
     const auto first = std::find_if(curve.points.begin(), curve.points.end(),
                                     [](const Curve::At& at) { return !at.point->ran; });
     if (first != curve.points.end())
-      note += fmt::format("{}{}: {:g} a rank", note.empty() ? "" : "; ", curve.name, first->batch);
+      note += fmt::format("{}{}: {:g} a rank", note.empty() ? "" : "; ", curve.name, first->along);
   }
   if (note.empty()) return "Dotted: the band.";
   return "Dotted: the band. Hollow: the largest batch that fits memory; the first that does not, "
@@ -98,6 +98,10 @@ json throughput_latency(const StudyResult& study) {
     option["series"].push_back(band_series(curves[i], i, unit, false));
     option["series"].push_back(curve_series(curves[i], i, unit));
   }
+  const auto& [metric, most] = study.points.front().slo;
+  if (!metric.empty())
+    option["series"].back()["markLine"] =
+        reference_line("xAxis", rounded(most / unit.seconds), "SLO " + quantity_text(most, "s"));
   option["moesim"]["note"] = memory_note(curves);
   return option;
 }

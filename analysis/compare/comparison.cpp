@@ -42,6 +42,7 @@ std::vector<std::size_t> ranking(const StudyResult& study) {
     if (const Metric* metric = find_metric(study.points[i], name); metric && metric->value > 0)
       order.push_back(i);
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    if (meets_slo(study.points[a]) != meets_slo(study.points[b])) return meets_slo(study.points[a]);
     const double first = find_metric(study.points[a], name)->value;
     const double second = find_metric(study.points[b], name)->value;
     return by_throughput ? first > second : first < second;

@@ -7,6 +7,7 @@
 #include "analysis/analysis.h"
 #include "analysis/compare/bake_off.h"
 #include "analysis/compare/comparison.h"
+#include "analysis/compare/objective_text.h"
 #include "analysis/compare/repeats.h"
 #include "analysis/metrics/metric_text.h"
 #include "analysis/report/bake_off_text.h"
@@ -53,13 +54,15 @@ std::string memory_answer(const StudyResult& study) {
 std::string answer_html(const StudyResult& study) {
   const std::optional<std::size_t> best = best_point(study);
   const std::vector<Comparison> comparisons = compare_points(study);
+  const std::string objective = objective_text(study);
   std::vector<std::string> sentences;
+  if (!objective.empty()) sentences.push_back(objective);
   if (!best) {
     sentences.emplace_back("No plan ran.");
   } else {
     sentences.push_back(comparisons.empty() ? single_answer(study.points[*best])
                                             : comparison_text(study, comparisons.back()));
-    sentences.push_back(straggler_answer(study.points[*best]));
+    if (objective.empty()) sentences.push_back(straggler_answer(study.points[*best]));
   }
   sentences.push_back(memory_answer(study));
   std::string html = "<div class=\"answer\">\n";

@@ -5,6 +5,7 @@
 
 #include "analysis/analysis.h"
 #include "analysis/compare/comparison.h"
+#include "analysis/compare/objective_text.h"
 #include "analysis/compare/repeats.h"
 #include "analysis/metrics/metric_text.h"
 #include "analysis/report/fault_table.h"
@@ -107,6 +108,8 @@ std::string terminal_summary(const StudyResult& study, bool colour) {
   if (repeats.size() > kMostRows) repeats = {"repeats.csv has means and intervals of all plans."};
   for (const std::string& line : repeats) text += paragraph(line, "  ", "");
   if (!repeats.empty()) text += "\n";
+  if (const std::string objective = objective_text(all); !objective.empty())
+    text += paragraph(objective, "", "");
   text += comparison_lines(all, ink);
   text += network_lines(means);
   text += paragraph(weakest_basis_text(study), "", "");

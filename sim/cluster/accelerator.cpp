@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "sim/cluster/json_folder.h"
-#include "sim/io/json_reader.h"
+#include "sim/io/kept_json.h"
 
 namespace moesim {
 
@@ -12,7 +12,7 @@ std::vector<std::string> accelerator_names() { return json_names("topologies/acc
 
 Accelerator load_accelerator(const std::string& name_or_path) {
   const std::string path = json_path("topologies/accelerators", name_or_path, "accelerator");
-  const JsonNode node = read_json_file(path);
+  const JsonNode node = kept_json_file(path);
   node.allow_only({"name", "source", "memory", "memory_bandwidth", "peak", "nvlink", "pcie", "sms",
                    "in_network_reduction", "gpus_per_node"});
   Accelerator accelerator;

@@ -3,7 +3,7 @@
 
 #include "sim/cluster/fabric_file.h"
 #include "sim/cluster/json_folder.h"
-#include "sim/io/json_reader.h"
+#include "sim/io/kept_json.h"
 
 namespace moesim {
 namespace {
@@ -154,7 +154,7 @@ void read_cluster_keys(const JsonNode& node, ClusterSpec& spec) {
 std::vector<std::string> cluster_preset_names() { return json_names(kFolder); }
 
 ClusterSpec load_cluster_preset(const std::string& name_or_path) {
-  const JsonNode node = read_json_file(json_path(kFolder, name_or_path, "cluster preset"));
+  const JsonNode node = kept_json_file(json_path(kFolder, name_or_path, "cluster preset"));
   node.allow_only(cluster_keys());
   ClusterSpec spec;
   spec.preset = name_or_path;

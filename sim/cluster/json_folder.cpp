@@ -23,11 +23,11 @@ std::string json_path(const std::string& folder,
                       const std::string& kind) {
   if (name_or_path.find('/') != std::string::npos || name_or_path.ends_with(".json"))
     return name_or_path;
-  const std::vector<std::string> names = json_names(folder);
-  if (!std::binary_search(names.begin(), names.end(), name_or_path))
+  std::string path = data_path(folder) + "/" + name_or_path + ".json";
+  if (!std::filesystem::exists(path))
     throw InputError("unknown " + kind + " \"" + name_or_path + "\"" +
-                     name_help(name_or_path, names));
-  return data_path(folder) + "/" + name_or_path + ".json";
+                     name_help(name_or_path, json_names(folder)));
+  return path;
 }
 
 }  // namespace moesim

@@ -6,7 +6,7 @@
 
 #include "sim/core/error.h"
 #include "sim/io/files.h"
-#include "sim/io/json_reader.h"
+#include "sim/io/kept_json.h"
 
 namespace moesim {
 namespace {
@@ -44,7 +44,7 @@ Efficiency read_entry(const JsonNode& entry) {
 }  // namespace
 
 EfficiencyTable load_efficiencies(const std::string& accelerator) {
-  const JsonNode file = read_json_file(data_path("topologies/calibration/kernels.json"));
+  const JsonNode file = kept_json_file(data_path("topologies/calibration/kernels.json"));
   EfficiencyTable table;
   table.accelerator = accelerator;
   for (const JsonNode& name : file.at("masked_after").items())

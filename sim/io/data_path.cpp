@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "sim/core/error.h"
+#include "sim/core/program_path.h"
 #include "sim/io/files.h"
 
 namespace moesim {
@@ -11,8 +12,7 @@ namespace {
 
 // <prefix>/share/moesim beside <prefix>/bin/moesim, wherever the prefix was moved.
 std::string installed_folder() {
-  std::error_code unknown;
-  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", unknown);
+  const std::filesystem::path program = program_path();
   return (program.parent_path().parent_path() / "share/moesim").string();
 }
 

@@ -3,14 +3,14 @@
 #include <algorithm>
 
 #include "sim/io/files.h"
-#include "sim/io/json_reader.h"
+#include "sim/io/kept_json.h"
 #include "sim/memory/rank_memory.h"
 
 namespace moesim {
 namespace {
 
 RuntimeMemory read_runtime_memory() {
-  const JsonNode file = read_json_file(data_path("topologies/calibration/memory.json"));
+  const JsonNode file = kept_json_file(data_path("topologies/calibration/memory.json"));
   RuntimeMemory read;
   read.driver_share = file.at("driver_share").as_ratio(0, 1);
   read.context = file.at("context").as_bytes();

@@ -21,9 +21,9 @@ struct Place {
 };
 
 Place find_config(const std::string& name_or_path) {
-  const std::vector<std::string> names = model_names();
-  if (std::find(names.begin(), names.end(), name_or_path) != names.end()) {
-    return {data_path("workloads/models/" + name_or_path + ".json"), name_or_path};
+  if (name_or_path.find('/') == std::string::npos) {
+    const std::string shipped = data_path("workloads/models") + "/" + name_or_path + ".json";
+    if (fs::exists(shipped)) return {shipped, name_or_path};
   }
   const fs::path path = fs::path(name_or_path).lexically_normal();
   if (fs::is_directory(path)) {
@@ -36,7 +36,7 @@ Place find_config(const std::string& name_or_path) {
     const bool generic = path.filename() == "config.json";
     return {path.string(), (generic ? path.parent_path().filename() : path.stem()).string()};
   }
-  throw InputError("unknown model \"" + name_or_path + "\"" + name_help(name_or_path, names));
+  throw InputError("unknown model \"" + name_or_path + "\"" + name_help(name_or_path, model_names()));
 }
 
 void check(const JsonNode& config, const MoeModel& model) {

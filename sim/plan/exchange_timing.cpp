@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "sim/io/files.h"
-#include "sim/io/json_reader.h"
+#include "sim/io/kept_json.h"
 #include "sim/plan/all_to_all.h"
 
 namespace moesim {
@@ -77,7 +77,7 @@ std::optional<JsonNode> entry_in(const JsonNode& file,
 
 std::optional<JsonNode> own_entry(const TimingQuery& query, const std::string& direction) {
   if (query.calibration.empty()) return std::nullopt;
-  return entry_in(read_json_file(query.calibration), query, direction);
+  return entry_in(kept_json_file(query.calibration), query, direction);
 }
 
 // What an algorithm does before it dispatches, where it has such a step.
@@ -94,7 +94,7 @@ void add_prepare(const TimingQuery& query, const JsonNode& project, ExchangeTimi
 }  // namespace
 
 ExchangeTiming exchange_timing(const TimingQuery& query) {
-  const JsonNode project = read_json_file(data_path("topologies/calibration/all_to_all.json"));
+  const JsonNode project = kept_json_file(data_path("topologies/calibration/all_to_all.json"));
   auto node = own_entry(query, query.direction);
   if (!node) {
     const JsonNode directions = entry_of(project.at("algorithms"), query.algorithm, "all-to-all");
@@ -108,9 +108,9 @@ ExchangeTiming exchange_timing(const TimingQuery& query) {
 }
 
 void check_calibration(const std::string& path) {
-  const JsonNode algorithms = read_json_file(path).at("algorithms");
+  const JsonNode algorithms = kept_json_file(path).at("algorithms");
   const JsonNode known =
-      read_json_file(data_path("topologies/calibration/all_to_all.json")).at("algorithms");
+      kept_json_file(data_path("topologies/calibration/all_to_all.json")).at("algorithms");
   algorithms.allow_only(known.keys());
   for (const std::string& algorithm : algorithms.keys()) {
     const JsonNode directions = algorithms.at(algorithm);

@@ -23,4 +23,12 @@ Basis weakest_basis(const PointResult& result) {
   return weakest;
 }
 
+bool meets_slo(const PointResult& result) {
+  const auto& [metric, most] = result.slo;
+  if (!result.ran) return false;
+  if (metric.empty()) return true;
+  const Metric* found = find_metric(result, metric);
+  return found != nullptr && found->value <= most;
+}
+
 }  // namespace moesim

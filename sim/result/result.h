@@ -12,7 +12,7 @@
 
 namespace moesim {
 
-inline constexpr int kResultSchemaVersion = 2;
+inline constexpr int kResultSchemaVersion = 3;
 
 struct NamedMetric {
   std::string name;         // "step_time", "dispatch", "combine", "compute", "balancedness",
@@ -136,6 +136,8 @@ struct PointResult {
   int ranks = 0, ranks_per_node = 8, steps = 1;
   int group_ranks = 0;  // of an EP group
   std::uint64_t seed = 0;
+  // The objective that the user has: a metric and the most it may be, s; "": none.
+  std::pair<std::string, double> slo;
   bool ran = true;  // false: the plan does not fit memory; only memory and notes are filled
 
   std::vector<NamedMetric> metrics;
@@ -175,6 +177,8 @@ struct PointResult {
 const BottleneckResult* worst_bottleneck(const PointResult& result);
 const Metric* find_metric(const PointResult& result, const std::string& name);
 Basis weakest_basis(const PointResult& result);  // over all metrics
+// Whether it ran and its metric is within the objective; true without one.
+bool meets_slo(const PointResult& result);
 
 nlohmann::json to_json(const PointResult& result);
 PointResult point_result_from_json(

@@ -163,6 +163,7 @@ void fields(auto& at, Like<PointResult> auto& point) {
   at("steps", point.steps);
   at("group_ranks", point.group_ranks);
   at("seed", point.seed);
+  at("slo", point.slo);
   at("ran", point.ran);
   at("metrics", point.metrics);
   at("breakdown", point.breakdown);

@@ -25,7 +25,7 @@ void check_fabric(const JsonNode& node, const ClusterSpec& spec) {
 
 ClusterSpec read_cluster(const JsonNode& node) {
   std::vector<std::string> keys = cluster_keys();
-  keys.insert(keys.begin(), "preset");
+  keys.insert(keys.begin(), {"preset", "price_per_gpu_hour"});
   node.allow_only(keys);
   ClusterSpec spec;
   if (const auto preset = node.find("preset")) {

@@ -12,6 +12,7 @@
 #include "sim/scenario/load_cluster.h"
 #include "sim/scenario/load_faults.h"
 #include "sim/scenario/load_memory.h"
+#include "sim/scenario/load_objectives.h"
 #include "sim/scenario/load_placement.h"
 #include "sim/scenario/load_precision.h"
 #include "sim/scenario/load_synthetic.h"
@@ -192,7 +193,11 @@ Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
   const JsonNode workload = root.at("workload");
   scenario.workload = read_workload(workload);
   scenario.trace = read_trace_source(workload.at("trace"), scenario.routed_by, folder);
+  if (const auto slo = workload.find("slo"))
+    scenario.slo = read_service_level(*slo, scenario.workload.phase);
   scenario.cluster = read_cluster(root.at("cluster"));
+  if (const auto price = root.at("cluster").find("price_per_gpu_hour"))
+    scenario.price = read_price(*price);
   scenario.plan = read_plan(root.at("plan"), model, scenario.cluster);
   if (scenario.workload.drafting.tokens > 0) {
     if (model.mtp_layers.empty())

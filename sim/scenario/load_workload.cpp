@@ -76,7 +76,7 @@ void read_conditions(const JsonNode& node, WorkloadSpec& workload) {
 WorkloadSpec read_workload(const JsonNode& node) {
   node.allow_only({"trace", "phase", "requests_per_rank", "tokens_per_rank", "context", "steps",
                    "planning_share", "planning", "windows", "padding", "host", "noise",
-                   "multi_token_prediction"});
+                   "multi_token_prediction", "slo"});
   WorkloadSpec workload;
   if (const auto phase = node.find("phase")) {
     workload.phase = phase->as_choice({"decode", "prefill"}, "phase") == "decode" ? Phase::decode

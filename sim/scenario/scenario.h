@@ -63,6 +63,17 @@ struct RebalancePolicy {
   int layers_per_chunk = 0;  // MoE layers of the trace that move in one step; 0 = all
 };
 
+// A service-level objective: the metric it bounds.
+struct ServiceLevel {
+  std::string metric;
+  Seconds most{};  // 0: no objective
+};
+
+struct Price {
+  double gpu_hour = 0;  // of one GPU; 0: not known
+  std::string currency;
+};
+
 struct Scenario {
   std::string file, name;
   std::string
@@ -79,6 +90,8 @@ struct Scenario {
   std::optional<RebalancePolicy> rebalance;  // nullopt = never
   std::vector<Fault> faults;                 // in the order in which they take effect
   std::optional<Fidelity> fidelity;          // nullopt = auto
+  ServiceLevel slo;
+  Price price;
   std::uint64_t seed = 1;
 };
 

@@ -4,6 +4,8 @@
 #include <set>
 
 #include "sim/cluster/json_folder.h"
+#include "sim/core/plugins.h"
+#include "sim/core/program_path.h"
 #include "sim/io/files.h"
 #include "sim/model/moe_model.h"
 #include "sim/study/study.h"
@@ -38,7 +40,8 @@ std::string model_file(const std::string& model) {
 const std::string& program_hash() {
   static const std::string hash = [] {
     Sha256 sha;
-    sha.add(MappedFile(std::filesystem::read_symlink("/proc/self/exe").string()).bytes());
+    sha.add(MappedFile(program_path()).bytes());
+    for (const std::string& file : plugin_files()) sha.add(MappedFile(file).bytes());
     return sha.hex();
   }();
   return hash;

@@ -13,6 +13,7 @@
 #include "sim/plan/step_conditions.h"
 #include "sim/result/measure.h"
 #include "sim/study/faulted_steps.h"
+#include "sim/study/objectives.h"
 #include "sim/study/place_experts.h"
 #include "sim/study/point_words.h"
 #include "sim/study/pool_state.h"
@@ -170,6 +171,7 @@ PointResult run_point(const StudyPoint& point,
     if (result.ran && !files.links.empty()) write_file(files.links, measurement.link_csv());
     if (result.ran && !files.timeline.empty()) write_file(files.timeline, measurement.timeline());
   }
+  add_objectives(scenario, result);
   take_memory(ledger, result);
   result.inputs = {{"trace_sha256", trace.header.data_sha256},
                    {"scenario", std::filesystem::path(scenario.file).filename().string()},

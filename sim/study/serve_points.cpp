@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "sim/io/files.h"
+#include "sim/io/kept_json.h"
 #include "sim/scenario/study_reader.h"
 #include "sim/study/study.h"
 #include "sim/study/worker_pool.h"
@@ -71,7 +72,9 @@ void serve_points(const std::string& scenario,
                   int threads,
                   int channel) {
   const StudyReader study(scenario, overrides);
-  program_hash();  // once here, not again in every process
+  // Once here, not again in every process.
+  program_hash();
+  keep_json_files(data_path("topologies/calibration"));
   std::string buffer;
   for (std::string line; !(line = next_line(channel, buffer)).empty();) {
     const PointWork work = read_work(line);
@@ -79,7 +82,8 @@ void serve_points(const std::string& scenario,
     if (process < 0) throw MachineError("cannot start a process for a point");
     if (process == 0) {
       ::close(channel);
-      return run_work(study, work, threads);
+      run_work(study, work, threads);
+      ::_exit(0);  // the result is on disk; taking all down in order takes as long as a small point
     }
     int status = 0;
     while (::waitpid(process, &status, 0) < 0 && errno == EINTR) continue;

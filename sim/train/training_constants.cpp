@@ -2,12 +2,12 @@
 #include "sim/train/training_constants.h"
 
 #include "sim/io/files.h"
-#include "sim/io/json_reader.h"
+#include "sim/io/kept_json.h"
 
 namespace moesim {
 
 TrainingConstants load_training_constants() {
-  const JsonNode file = read_json_file(data_path("topologies/calibration/training.json"));
+  const JsonNode file = kept_json_file(data_path("topologies/calibration/training.json"));
   TrainingConstants constants{};
   const auto value = [&](const char* key) { return file.at(key).at("value"); };
   constants.sustained_share = value("sustained_share").as_ratio(0.01, 1);

@@ -53,8 +53,8 @@ TEST_CASE("Points that differ in more than the batch are on curves of their own,
   CHECK(curves[0].name == "slope");
   CHECK(curves[1].name == "flat");
   REQUIRE(curves[0].points.size() == 3);
-  CHECK(curves[0].points[0].batch == 8);
-  CHECK(curves[0].points[2].batch == 64);
+  CHECK(curves[0].points[0].along == 8);
+  CHECK(curves[0].points[2].along == 64);
 }
 
 TEST_CASE("A study that does not vary the batch has no curves") {

@@ -76,7 +76,7 @@ TEST_CASE("a wrong result is refused with the key") {
       wrong("/points/0/metrics/0/metric/basis", "calibratd").find("did you mean \"calibrated\"") !=
       std::string::npos);
   CHECK(wrong("/points/1/schema_version", 99).find("points[1].schema_version: is 99") == 0);
-  CHECK(wrong("/schema_version", 1).find("schema_version: is 1, this program reads version 2") ==
+  CHECK(wrong("/schema_version", 1).find("schema_version: is 1, this program reads version 3") ==
         0);
 }
 
