@@ -11,7 +11,7 @@
 
 #include "cli/commands.h"
 #include "sim/core/error.h"
-#include "sim/core/plugins.h"
+#include "sim/io/plugins.h"
 #include "sim/study/study.h"
 
 namespace moesim {

@@ -45,6 +45,7 @@ const std::map<std::string, std::vector<std::string>>& allowed_folders() {
        {"sim/cluster", "sim/model", "sim/trace", "sim/plan", "sim/replay", "sim/cost",
         "sim/train"}},
       {"sim/study", {"sim", "workloads/forward", "workloads/traces"}},
+      {"sim/library", {"sim/scenario", "sim/study", "sim/result"}},
       {"sim/validate",
        {"sim/cluster", "sim/plan", "sim/model", "sim/memory", "sim/replay", "sim/cost", "sim/train",
         "workloads/traces"}},

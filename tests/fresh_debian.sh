@@ -6,6 +6,8 @@
 # (or the arguments given). A root folder that is named is kept, and used again as it is.
 #   tests/fresh_debian.sh --package FILE.deb [root folder] [-- arguments]
 # installs that package (made by `cpack` in a build folder) in place of the clone and runs `moesim`.
+#   MOESIM_DEBIAN=trixie tests/fresh_debian.sh ...
+# takes that release of Debian in place of Debian 12 (bookworm): 13 brings SimGrid 4.0 and GCC 14.
 set -euo pipefail
 
 package=""
@@ -30,7 +32,7 @@ clean_up() {
 trap clean_up EXIT
 
 if [[ ! -e $target/etc/debian_version ]]; then
-  debootstrap --variant=minbase bookworm "$target" http://deb.debian.org/debian
+  debootstrap --variant=minbase "${MOESIM_DEBIAN:-bookworm}" "$target" http://deb.debian.org/debian
 fi
 
 # What the network of this machine needs: names, apt settings, npm settings, its certificates.

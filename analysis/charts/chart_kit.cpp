@@ -61,7 +61,7 @@ std::vector<std::string> numbered(std::size_t count) {
 json chart_option(int height, const std::string& formatter) {
   return {{"moesim", {{"height", height}}},
           {"textStyle", {{"fontFamily", "inherit"}}},
-          {"legend", {{"type", "scroll"}, {"top", 0}, {"left", 0}}},
+          {"legend", {{"type", "scroll"}, {"top", 0}, {"left", 0}, {"itemGap", 18}}},
           {"tooltip",
            {{"trigger", "axis"},
             {"axisPointer", {{"type", "shadow"}}},

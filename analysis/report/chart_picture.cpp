@@ -18,6 +18,7 @@
 #include "analysis/report/page_assets.h"
 #include "sim/core/error.h"
 #include "sim/io/files.h"
+#include "sim/io/scratch_folder.h"
 
 namespace moesim {
 namespace {
@@ -27,30 +28,11 @@ namespace fs = std::filesystem;
 constexpr const char* kNoNode =
     "SVG is drawn by Node.js, which is missing: apt-get install nodejs, or write .html";
 
-class DrawingFolder {
- public:
-  DrawingFolder() {
-    path_ = (fs::temp_directory_path() / "moesim_chart_XXXXXX").string();
-    if (::mkdtemp(path_.data()) == nullptr)
-      throw MachineError("cannot make a temporary folder " + path_);
-  }
-  ~DrawingFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  DrawingFolder(const DrawingFolder&) = delete;
-  DrawingFolder& operator=(const DrawingFolder&) = delete;
-  std::string file(const char* name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
 // Runs `node script` with the three files as its standard streams; the exit status as of waitpid.
 // ENOENT where there is no node.
-int run_node(const DrawingFolder& folder) {
-  const std::string script = folder.file("draw.js"), in = folder.file("option.json"),
-                    out = folder.file("chart.svg"), said = folder.file("said");
+int run_node(const ScratchFolder& folder) {
+  const std::string script = folder / "draw.js", in = folder / "option.json",
+                    out = folder / "chart.svg", said = folder / "said";
   posix_spawn_file_actions_t actions{};
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, in.c_str(), O_RDONLY, 0);
@@ -92,14 +74,14 @@ bool can_draw_svg() {
 
 std::string chart_svg(const nlohmann::json& option) {
   if (!can_draw_svg()) throw MachineError(kNoNode);
-  const DrawingFolder folder;
-  write_file(folder.file("draw.js"), std::string(echarts_script()) + "\n" +
+  const ScratchFolder folder;
+  write_file(folder / "draw.js", std::string(echarts_script()) + "\n" +
                                          std::string(chart_functions()) + "\n" +
                                          std::string(picture_script()));
-  write_file(folder.file("option.json"), option.dump());
+  write_file(folder / "option.json", option.dump());
   if (run_node(folder) != 0)
-    throw MachineError("Node.js could not draw the chart: " + read_text_file(folder.file("said")));
-  return read_text_file(folder.file("chart.svg"));
+    throw MachineError("Node.js could not draw the chart: " + read_text_file(folder / "said"));
+  return read_text_file(folder / "chart.svg");
 }
 
 }  // namespace moesim

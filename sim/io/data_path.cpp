@@ -4,8 +4,8 @@
 #include <filesystem>
 
 #include "sim/core/error.h"
-#include "sim/core/program_path.h"
 #include "sim/io/files.h"
+#include "sim/io/program_path.h"
 
 namespace moesim {
 namespace {

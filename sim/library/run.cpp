@@ -1,39 +1,16 @@
 // The library's entry: a study run in worker processes, its results made plain.
-#include <cstdlib>
-#include <filesystem>
+#include <algorithm>
 #include <optional>
-#include <system_error>
 #include <thread>
 
 #include "sim/core/error.h"
-#include "sim/core/plugins.h"
+#include "sim/io/plugins.h"
+#include "sim/io/scratch_folder.h"
 #include "sim/library/moesim.h"
 #include "sim/study/study.h"
 
 namespace moesim {
 namespace {
-
-namespace fs = std::filesystem;
-
-// A folder of its own, gone with the object.
-class TemporaryOut {
- public:
-  TemporaryOut() {
-    std::string made = (fs::temp_directory_path() / "moesim-XXXXXX").string();
-    if (::mkdtemp(made.data()) == nullptr) throw MachineError("cannot make a folder at " + made);
-    path_ = made;
-  }
-  TemporaryOut(const TemporaryOut&) = delete;
-  TemporaryOut& operator=(const TemporaryOut&) = delete;
-  ~TemporaryOut() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 PointFigures figures_of(const PointResult& point) {
   PointFigures figures;
@@ -52,7 +29,7 @@ PointFigures figures_of(const PointResult& point) {
 
 Result run_scenario(const std::string& scenario_file, const RunSettings& settings) {
   load_plugins();
-  std::optional<TemporaryOut> temporary;
+  std::optional<ScratchFolder> temporary;
   RunOptions options;
   options.out = settings.out.empty() ? temporary.emplace().path() : settings.out;
   options.overrides = settings.overrides;

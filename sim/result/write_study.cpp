@@ -41,12 +41,15 @@ void write_study(const std::string& path,
 void drop_details(PointResult& point) {
   point.layers = {};
   point.ranks_detail = {};
+  point.waits = {};
   point.expert_load = {};
+  point.expert_load_layers = {};
   point.memory.by_rank = {};
   point.links = {};
   point.bottlenecks = {};
   point.link_use = {};
   point.placement = {};
+  point.slot_bytes = {};
 }
 
 }  // namespace moesim

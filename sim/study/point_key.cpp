@@ -4,9 +4,9 @@
 #include <set>
 
 #include "sim/cluster/json_folder.h"
-#include "sim/core/plugins.h"
-#include "sim/core/program_path.h"
 #include "sim/io/files.h"
+#include "sim/io/plugins.h"
+#include "sim/io/program_path.h"
 #include "sim/model/moe_model.h"
 #include "sim/study/study.h"
 #include "sim/trace/routing_trace.h"

@@ -201,6 +201,7 @@ void describe_point(const StudyPoint& point,
   result.cluster = fmt::format("{}, {}", nodes_text(cluster), cluster.spec.topology);
   result.phase = scenario.workload.phase == Phase::decode ? "decode" : "prefill";
   result.ranks = cluster.ranks();
+  result.group_ranks = scenario.plan.parallelism.expert;
   result.ranks_per_node = cluster.fabric.ranks_per_node;
   result.seed = scenario.seed;
 }

@@ -61,7 +61,6 @@ std::vector<Batch> judged_batches(const Scenario& scenario,
 }
 
 void take_placement(const MoeModel& model, const ShardingPlan& plan, PointResult& result) {
-  result.group_ranks = plan.parallelism.expert;
   for (std::size_t layer = 0; layer < plan.placement.size(); ++layer) {
     result.placement.emplace_back();
     for (const LogicalExpert expert : plan.placement[layer].replica_of)

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include "sim/core/error.h"
-#include "sim/core/program_path.h"
+#include "sim/io/program_path.h"
 
 namespace moesim {
 
@@ -46,8 +46,8 @@ WorkerPool::Worker WorkerPool::spawn() const {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
   Worker worker;
-  const int failed =
-      posix_spawn(&worker.process, worker_program().c_str(), &actions, nullptr, arguments.data(), environ);
+  const int failed = posix_spawn(&worker.process, worker_program().c_str(), &actions, nullptr,
+                                 arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
   worker.channel = ends[0];

@@ -252,3 +252,23 @@ TEST_CASE("A tensor reduction is one of two") {
                              "\"tensor_reduction\": \"allreduced\", \"redundant_experts\""),
                 {"plan.tensor_reduction", "did you mean \"allreduce\""});
 }
+
+TEST_CASE("A price needs an amount and a currency") {
+  for (const std::string price : {"2.5", "\"2.5\"", "\"USD\"", "\"-1 USD\"", "\"2 USD/h\""}) {
+    CAPTURE(price);
+    check_refused(check_edited("\"nodes\": 2", "\"nodes\": 2, \"price_per_gpu_hour\": " + price),
+                  {"edited.json:6:", "cluster.price_per_gpu_hour"});
+  }
+}
+
+TEST_CASE("An objective is of the phase, and above zero") {
+  const auto with = [](const std::string& slo) {
+    return check_edited("\"steps\": 4", "\"steps\": 4, \"slo\": " + slo);
+  };
+  CHECK(with("{ \"time_per_output_token\": \"50 ms\" }").code == 0);
+  check_refused(with("{ \"time_to_first_token\": \"2 s\" }"),
+                {"workload.slo.time_to_first_token", "write \"time_per_output_token\""});
+  check_refused(with("{ \"time_per_output_token\": \"0 ms\" }"), {"must be above 0 s"});
+  check_refused(with("{ \"time_per_output_token\": 50 }"), {"time_per_output_token", "a time needs its unit"});
+  check_refused(with("{}"), {"workload.slo", "time_per_output_token"});
+}

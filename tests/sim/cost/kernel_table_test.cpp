@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "sim/core/error.h"
 #include "sim/cost/kernel_costs.h"
 #include "sim/io/files.h"
 #include "tests/temporary_folder.h"

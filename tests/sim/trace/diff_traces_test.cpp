@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "sim/core/error.h"
 #include "tests/sim/trace/hand_made_trace.h"
 
 namespace moesim {

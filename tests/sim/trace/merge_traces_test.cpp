@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "sim/core/error.h"
 #include "sim/io/files.h"
 #include "tests/sim/trace/hand_made_trace.h"
 

@@ -1,5 +1,5 @@
 // A plugin leaves the program's symbols undefined: it shares catalogs with whoever loads it.
-#include "sim/core/plugins.h"
+#include "sim/io/plugins.h"
 
 #include <dlfcn.h>
 

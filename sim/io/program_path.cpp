@@ -1,5 +1,5 @@
 // The dynamic linker knows which file this code was loaded from.
-#include "sim/core/program_path.h"
+#include "sim/io/program_path.h"
 
 #include <dlfcn.h>
 
