@@ -67,11 +67,23 @@ Task TaskBuilder::embedding() const {
   });
 }
 
-LayerTasks TaskBuilder::layers(std::vector<MoeLayerWork> works, int micro_batch) {
+LayerTasks TaskBuilder::received() {
+  if (tensor_.needed()) add_exchange(TaskKind::tensor_gather, tensor_.gather());
+  return std::move(tasks_);
+}
+
+LayerTasks TaskBuilder::layers(std::vector<MoeLayerWork> works,
+                               const StageLayers& stage,
+                               int micro_batch) {
   micro_batch_ = micro_batch;
-  const std::size_t moe_layers = inputs_.model.moe_layers().size();
-  for (std::size_t layer = 0; layer < inputs_.model.layers.size(); ++layer) {
+  const auto moe_before = [moe = inputs_.model.moe_layers()](std::size_t layer) {
+    return static_cast<std::size_t>(std::lower_bound(moe.begin(), moe.end(), layer) - moe.begin());
+  };
+  moe_layer_ = moe_before(stage.first);
+  const std::size_t moe_layers = moe_before(stage.last);
+  for (std::size_t layer = stage.first; layer < stage.last; ++layer) {
     layer_ = static_cast<int>(layer);
+    hands_on_ = layer + 1 == stage.last && !stage.heads;
     MoeLayerWork* work = nullptr;
     bool last = false;
     if (inputs_.model.layers[layer].ffn == FfnKind::moe) {
@@ -129,6 +141,7 @@ void TaskBuilder::add_layer(std::size_t layer, MoeLayerWork* work, bool last) {
   }
   if (shape.ffn == FfnKind::moe) add_moe(*work, last);
   if (!tensor_.needed()) return;
+  if (!split_ && hands_on_) return;
   if (!split_) return add_exchange(TaskKind::tensor_gather, tensor_.gather());
   if (shape.ffn != FfnKind::none || shape.dense_width > 0)
     add_exchange(TaskKind::tensor_reduce, tensor_.reduce());

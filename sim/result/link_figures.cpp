@@ -72,8 +72,9 @@ void LinkFigures::add_exchange(const StepGraph& graph,
   sums.row_per_copy = exchange.bytes_per_copy > 0;
   for (auto* by_link : {&sums.bytes, &sums.busy, &sums.finish, &sums.capacity})
     by_link->resize(links);
-  double ready = timeline.ready_at(number, 0).count(), end = 0;
-  for (int rank = 0; rank < timeline.ranks; ++rank) {
+  const RankRange among = graph.among(number);
+  double ready = timeline.ready_at(number, among.first).count(), end = 0;
+  for (int rank = among.first; rank < among.last; ++rank) {
     ready = std::min(ready, timeline.ready_at(number, rank).count());
     end = std::max(end, timeline.at(number, rank).end.count());
   }
