@@ -28,7 +28,8 @@ double cache_bytes(const AttentionShape& shape,
   const double tokens = shape.kind == AttentionKind::compressed
                             ? attended_tokens(0, context, new_tokens)
                             : attended_tokens(shape, context, new_tokens);
-  return whole_pages(tokens, plan.memory.page_tokens) * per_token + state;
+  const double held = std::ceil(tokens / context_ranks(shape, plan.parallelism));
+  return whole_pages(held, plan.memory.page_tokens) * per_token + state;
 }
 
 using LayersByShape = std::vector<std::pair<AttentionShape, double>>;

@@ -118,6 +118,7 @@ void check_plan(const ShardingPlan& plan, const MoeModel& model) {
   if (plan.redundant_experts < 0)
     refuse("plan.redundant_experts",
            fmt::format("{} is below 0, the least allowed", plan.redundant_experts));
+  check_context(plan.parallelism, model);
   check_expert(plan, model.experts);
   check_expert_tensor(plan.parallelism, model.expert_width);
   check_redundant(plan, model.experts);

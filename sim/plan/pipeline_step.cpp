@@ -67,11 +67,11 @@ class Pipeline {
     graph_.stage_ranks = ranks_.stage_ranks();
   }
 
-  void add_slot(int slot) {
+  void add_round(int round) {
     std::vector<std::uint32_t> last;
     std::vector<std::uint32_t> rows(static_cast<std::size_t>(ranks_.ranks));
     for (int stage = 0; stage < ranks_.pipeline; ++stage) {
-      const int micro_batch = (slot - stage + ranks_.pipeline) % ranks_.pipeline;
+      const int micro_batch = (round - stage + ranks_.pipeline) % ranks_.pipeline;
       const std::vector<std::uint32_t> ends = add_stage(stage, micro_batch);
       last.insert(last.end(), ends.begin(), ends.end());
       count_rows(stage, parts_[static_cast<std::size_t>(micro_batch)], rows);
@@ -151,7 +151,7 @@ void add_pipeline(const StepInputs& inputs,
                   const FabricPaths& paths,
                   StepGraph& graph) {
   Pipeline pipeline(inputs, batch, paths, graph);
-  for (int slot = 0; slot < inputs.plan.parallelism.pipeline; ++slot) pipeline.add_slot(slot);
+  for (int round = 0; round < inputs.plan.parallelism.pipeline; ++round) pipeline.add_round(round);
 }
 
 }  // namespace moesim

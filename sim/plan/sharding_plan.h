@@ -124,9 +124,19 @@ std::int64_t layers_replaying(const MoeModel& model, const ShardingPlan& plan, s
 // layers.
 void check_pipeline(const Parallelism& parallelism, const MoeModel& model);
 
-// Throws InputError (key in the message) unless check_pipeline lets it pass and: tensor divides the
-// ranks of a stage; expert divides them; slots = experts + redundant divide by expert (names the
-// nearest EP sizes that do); redundant <= experts * (expert - 1).
+// Ranks that share out a layer's cache: parallelism.context, or 1 where the layer keeps no cache
+// that grows with the context.
+int context_ranks(const AttentionShape& shape, const Parallelism& parallelism);
+
+// Throws InputError (key in the message) unless context is 1, or divides tensor and the ranks that
+// hold the same keys and values in every layer: all of a TP group for latent attention, tensor /
+// kv_heads for grouped queries. Layers with windows, index heads, compressed or cross attention are
+// refused.
+void check_context(const Parallelism& parallelism, const MoeModel& model);
+
+// Throws InputError (key in the message) unless check_pipeline and check_context let it pass and:
+// tensor divides the ranks of a stage; expert divides them; slots = experts + redundant divide by
+// expert (names the nearest EP sizes that do); redundant <= experts * (expert - 1).
 void check_plan(const ShardingPlan& plan, const MoeModel& model);
 
 }  // namespace moesim

@@ -13,6 +13,7 @@ TaskBuilder::TaskBuilder(const StepInputs& inputs,
                          StepGraph& graph)
     : inputs_(inputs),
       batch_(batch),
+      paths_(paths),
       tensor_(inputs, batch, paths),
       graph_(graph),
       split_(inputs.plan.parallelism.expert_tensor > 1) {}
@@ -149,16 +150,19 @@ void TaskBuilder::add_layer(std::size_t layer, MoeLayerWork* work, bool last) {
 
 void TaskBuilder::add_attention(std::size_t layer) {
   const AttentionShape& shape = inputs_.model.layers[layer].attention;
-  const auto same = [&](const auto& known) { return known.first == shape; };
+  const auto same = [&](const Attention& known) { return known.shape == shape; };
   auto found = std::find_if(attention_.begin(), attention_.end(), same);
   if (found == attention_.end()) {
-    attention_.emplace_back(
-        shape, of_groups(TaskKind::attention, [&](const KernelCosts& costs, std::size_t group) {
-          return costs.attention(layer, batch_.by_rank[group]);
-        }));
+    Task kernel = of_groups(TaskKind::attention, [&](const KernelCosts& costs, std::size_t group) {
+      return costs.attention(layer, batch_.by_rank[group]);
+    });
+    attention_.push_back(
+        {shape, std::move(kernel), context_exchanges(inputs_, batch_, paths_, shape)});
     found = attention_.end() - 1;
   }
-  add(found->second);
+  add(found->kernel);
+  add_stages(TaskKind::context_gather, found->context.gather);
+  add_stages(TaskKind::context_reduce, found->context.reduce);
   if (tensor_.needed()) add_exchange(TaskKind::tensor_reduce, tensor_.reduce());
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "sim/plan/context_parallel.h"
 #include "sim/plan/moe_layers.h"
 #include "sim/plan/overlap.h"
 #include "sim/plan/stages.h"
@@ -54,6 +55,7 @@ class TaskBuilder {
 
   const StepInputs& inputs_;
   const Batch& batch_;
+  const FabricPaths& paths_;
   TensorExchanges tensor_;
   StepGraph& graph_;
   LayerTasks tasks_;
@@ -63,7 +65,12 @@ class TaskBuilder {
   bool split_;             // experts and other feed-forward parts, over the tensor-parallel group
   std::size_t moe_layer_ = 0;
   Task router_, shared_;
-  std::vector<std::pair<AttentionShape, Task>> attention_;  // by distinct shape
+  struct Attention {  // of one shape
+    AttentionShape shape;
+    Task kernel;
+    ContextExchanges context;
+  };
+  std::vector<Attention> attention_;
 };
 
 }  // namespace moesim

@@ -145,8 +145,8 @@ void check_with_pipeline(const JsonNode& root, const Scenario& scenario) {
 
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "expert_tensor_parallel",
-                   "pipeline_parallel", "redundant_experts", "placement", "replica_choice",
-                   "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
+                   "pipeline_parallel", "context_parallel", "redundant_experts", "placement",
+                   "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
                    "capacity_factor", "tensor_reduction", "precision", "rebalance", "memory"});
   const int ranks = cluster.options.nodes * cluster.options.gpus_per_node;
   const int sms = load_accelerator(cluster.accelerator).sms;
@@ -156,6 +156,7 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
     read_pipeline(*stages, model, plan.parallelism);
   read_int(node, "expert_parallel", plan.parallelism.expert, 1, kMostRanks);
   read_int(node, "tensor_parallel", plan.parallelism.tensor, 1, 1024);
+  read_int(node, "context_parallel", plan.parallelism.context, 1, 1024);
   if (const auto split = node.find("expert_tensor_parallel")) {
     Parallelism& sizes = plan.parallelism;
     sizes.expert_tensor = sizes.feed_forward_tensor = static_cast<int>(split->as_int(1, 1024));

@@ -158,7 +158,7 @@ void note_limits(const Scenario& scenario, PointResult& result) {
   if (plan.parallelism.pipeline > 1) {
     result.notes.push_back(fmt::format(
         "A pipeline of {} stages, full: filling and draining it is not counted, and all stages "
-        "hand on together, so that each of the {} slots of a step takes as long as its slowest "
+        "hand on together, so that each of the {} rounds of a step takes as long as its slowest "
         "stage.",
         plan.parallelism.pipeline, plan.parallelism.pipeline));
   }

@@ -7,9 +7,9 @@
 namespace moesim {
 
 double prompt_steps(double prompt_tokens, double step_tokens, int stages) {
-  const double slot_tokens = std::max(step_tokens / stages, 1.0);
-  const double slots = std::max(1.0, std::ceil(prompt_tokens / slot_tokens * (1 - 1e-12)));
-  return (slots + stages - 1) / stages;
+  const double round_tokens = std::max(step_tokens / stages, 1.0);
+  const double rounds = std::max(1.0, std::ceil(prompt_tokens / round_tokens * (1 - 1e-12)));
+  return (rounds + stages - 1) / stages;
 }
 
 void add_request_times(const std::vector<Batch>& batches,

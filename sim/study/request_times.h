@@ -10,7 +10,7 @@ namespace moesim {
 
 // Steps that a prompt of `prompt_tokens` takes on a DP rank that computes `step_tokens` a step: it
 // fills whole steps but for the last, and is in one at least.
-// In a pipeline a step has a slot a stage, each with its part of the step's tokens: the prompt's
+// In a pipeline a step has a round a stage, each with its part of the step's tokens: the prompt's
 // parts follow one another, and the last goes through all stages.
 double prompt_steps(double prompt_tokens, double step_tokens, int stages = 1);
 
