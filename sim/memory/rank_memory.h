@@ -44,6 +44,12 @@ WorkingSet working_set(const MoeModel& model,
                        const std::vector<BatchEntry>& entries,
                        int stage = 0);
 
+// Activations of entries that go through a stage together, on one of its ranks.
+Bytes activations_together(const MoeModel& model,
+                           const ShardingPlan& plan,
+                           const std::vector<BatchEntry>& entries,
+                           int stage = 0);
+
 // Cache of one request of `tokens` tokens on one rank of a stage, in whole pages, states included.
 Bytes request_cache_bytes(const MoeModel& model,
                           const ShardingPlan& plan,

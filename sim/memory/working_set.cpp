@@ -191,7 +191,15 @@ WorkingSet working_set(const MoeModel& model,
   if (entries.empty()) return {};
   const StageLayers layers = stage_layers(model, plan.parallelism, stage);
   return {Bytes(cache_bytes(layers.of(model), plan, entries)),
-          Bytes(activation_bytes(model, plan, entries_at_once(plan, entries), layers))};
+          activations_together(model, plan, entries_at_once(plan, entries), stage)};
+}
+
+Bytes activations_together(const MoeModel& model,
+                           const ShardingPlan& plan,
+                           const std::vector<BatchEntry>& entries,
+                           int stage) {
+  return Bytes(
+      activation_bytes(model, plan, entries, stage_layers(model, plan.parallelism, stage)));
 }
 
 Bytes request_cache_bytes(const MoeModel& model,

@@ -15,17 +15,23 @@ using nlohmann::json;
 
 namespace {
 
-std::string write_scenario(const TemporaryFolder& folder, const std::string& more = "") {
-  write_file(folder / "small.json", R"({
+constexpr const char* kDecode = R"("phase": "decode", "requests_per_rank": 8, "context": 1024)";
+constexpr const char* kPrefill = R"("phase": "prefill", "tokens_per_rank": 512)";
+
+std::string write_scenario(const TemporaryFolder& folder,
+                           const std::string& more = "",
+                           const std::string& workload = kDecode) {
+  const std::string path = folder / (workload == kDecode ? "decode.json" : "prefill.json");
+  write_file(path, R"({
   "name": "small", "model": "reference", "shapes_from": "gpt-oss-20b",
   "cluster": { "preset": "h100-ib", "nodes": 2 },
   "workload": {
-    "trace": { "synthetic": { "like": "olmoe", "tokens": 1024 } },
-    "phase": "decode", "requests_per_rank": 8, "context": 1024, "steps": 2 },
+    "trace": { "synthetic": { "like": "olmoe", "tokens": 1024 } }, "steps": 2, )" +
+                       workload + R"( },
   "plan": { "pipeline_parallel": 2, "placement": "contiguous",
             "all_to_all": "deepep_low_latency" })" +
-                                        more + "}\n");
-  return folder / "small.json";
+                       more + "}\n");
+  return path;
 }
 
 StudyResult study_in(const std::string& folder) {
@@ -81,14 +87,17 @@ TEST_CASE("a search finds among stages, and counts EP sizes that reach beyond on
 
 TEST_CASE("pipelines serve as pools of a deployment") {
   const TemporaryFolder folder;
-  const std::string path = write_scenario(folder);
-  const std::string prefill =
-      " --set-prefill workload.phase=prefill --set-prefill workload.tokens_per_rank=512";
+  const std::string prefill = write_scenario(folder, "", kPrefill);
   const Outcome outcome =
-      run_program("deploy " + path + " " + path + prefill +
+      run_program("deploy " + prefill + " " + write_scenario(folder) +
                   " --prompt 2048 --output 256 --json --out " + (folder / "out"));
   INFO(outcome.output);
-  CHECK(outcome.code == 0);
+  REQUIRE(outcome.code == 0);
+  const json found = json::parse(outcome.output.substr(outcome.output.find("{\n")));
+  // Chunks of 256 tokens, half of a step's: 8 of them take 9 rounds of half a step.
+  const double step = value_of(study_in(folder / "out/prefill").points.at(0), "step_time");
+  CHECK(found.at("time_to_first_token_s").get<double>() - found.at("hand_over_s").get<double>() ==
+        doctest::Approx(4.5 * step));
 }
 
 TEST_CASE("what a pipeline cannot do is refused by its key") {
