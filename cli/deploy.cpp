@@ -2,6 +2,7 @@
 // deployment.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -50,11 +51,16 @@ Pool run_pool(const std::string& scenario,
 HandOver hand_over_of(const Pool& prefill, const Pool& decode, double prompt_tokens) {
   const Scenario& scenario = decode.point.scenario;
   HandOver hand_over;
-  hand_over.of_rank =
-      request_cache_bytes(load_model(scenario.model), scenario.plan, std::llround(prompt_tokens));
-  hand_over.ranks = scenario.plan.parallelism.tensor;
+  const Parallelism& ranks = scenario.plan.parallelism;
+  const MoeModel model = load_model(scenario.model);
+  for (int stage = 0; stage < ranks.pipeline; ++stage)  // the fullest one's
+    hand_over.of_rank =
+        std::max(hand_over.of_rank,
+                 request_cache_bytes(model, scenario.plan, std::llround(prompt_tokens), stage));
+  hand_over.ranks = ranks.tensor * ranks.pipeline;
   hand_over.nic = scenario.cluster.options.nic;
   hand_over.step_tokens = prefill.point.scenario.workload.tokens_per_rank;
+  hand_over.prefill_stages = prefill.point.scenario.plan.parallelism.pipeline;
   return hand_over;
 }
 

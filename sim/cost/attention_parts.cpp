@@ -54,6 +54,14 @@ KernelWork core_work(const PhaseWork& phase, const CoreShape& core) {
   return work;
 }
 
+KernelWork core_share(PhaseWork phase, CoreShape core, int ranks) {
+  phase.pairs /= ranks;
+  phase.attended /= ranks;
+  core.io_values += (ranks - 1) * core.heads * (core.query_key + core.value);
+  core.heads *= ranks;
+  return core_work(phase, core);
+}
+
 void add_index_scan(const AttentionInputs& in,
                     std::span<const BatchEntry> entries,
                     std::int64_t ratio,

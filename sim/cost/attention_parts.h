@@ -31,6 +31,8 @@ struct CoreShape {
 };
 const char* sparse_kernel(Phase phase);  // its name where queries read chosen tokens
 KernelWork core_work(const PhaseWork& phase, const CoreShape& core);
+// A decode phase and its kernel on one of `ranks` ranks that share out the cache.
+KernelWork core_share(PhaseWork phase, CoreShape core, int ranks);
 
 // Index heads score every cached key (or entry of `ratio` tokens) for every new token.
 void add_index_scan(const AttentionInputs& in,

@@ -18,8 +18,10 @@ void add_core(const AttentionInputs& in,
                                   : phase_work(entries, phase, in.shape);
     if (work.tokens == 0) continue;
     const char* dense = phase == Phase::decode ? "attention_decode_gqa" : "attention_prefill";
-    works.push_back(core_work(work, {sparse ? sparse_kernel(phase) : dense, heads, dim, value,
-                                     cached * in.kv_bytes, heads * (dim + value) + cached}));
+    works.push_back(core_share(work,
+                               {sparse ? sparse_kernel(phase) : dense, heads, dim, value,
+                                cached * in.kv_bytes, heads * (dim + value) + cached},
+                               phase == Phase::decode ? in.context_ranks : 1));
   }
 }
 

@@ -39,7 +39,8 @@ KernelCost KernelCosts::attention(std::size_t layer, std::span<const BatchEntry>
                                local.kv_heads,
                                precision_.dense,
                                timer_.compute_precision(precision_.dense),
-                               precision_.kv_cache == WeightFormat::fp8 ? 1.0 : 2.0};
+                               precision_.kv_cache == WeightFormat::fp8 ? 1.0 : 2.0,
+                               context_ranks(shape, parallelism_)};
   if (const auto measured = measured_attention(inputs, entries)) return *measured;
   std::vector<KernelWork> works = attention_work(inputs, entries);
   std::int64_t tokens = 0;
@@ -53,6 +54,7 @@ std::optional<KernelCost> KernelCosts::measured_attention(
     const AttentionInputs& inputs, std::span<const BatchEntry> entries) const {
   if (entries.empty() || model_.residual_streams != 1) return std::nullopt;
   const Phase phase = entries.front().phase;
+  if (phase == Phase::decode && inputs.context_ranks > 1) return std::nullopt;
   double tokens = 0;
   for (const BatchEntry& entry : entries) {
     const bool told = phase == Phase::decode ? entry.new_tokens == 1 : entry.context == 0;

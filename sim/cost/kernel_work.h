@@ -59,6 +59,9 @@ struct AttentionInputs {
   WeightFormat format = WeightFormat::bf16;
   std::string precision;  // of the projections; the attention kernel itself computes in bf16
   double kv_bytes = 2;    // of one cached element
+  // Ranks that share out each request's cache. In decode each attends to its part with the heads of
+  // all; in prefill it has the whole cache gathered and attends with its own.
+  int context_ranks = 1;
 };
 
 // Norm, projections and attention of one layer; empty where it has none. Grouped-query attention as

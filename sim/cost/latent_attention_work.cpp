@@ -20,8 +20,10 @@ void add_absorbed(const AttentionInputs& in,
   works.push_back(gemm_work(work.tokens,
                             {shape.qk_nope_head_dim, shape.kv_lora_rank, in.format, in.precision},
                             in.heads));
-  works.push_back(core_work(work, {kernel, heads, cached, latent, cached * in.kv_bytes,
-                                   heads * (cached + latent) + cached}));
+  works.push_back(core_share(
+      work,
+      {kernel, heads, cached, latent, cached * in.kv_bytes, heads * (cached + latent) + cached},
+      phase == Phase::decode ? in.context_ranks : 1));
   works.push_back(gemm_work(
       work.tokens, {shape.kv_lora_rank, shape.v_head_dim, in.format, in.precision}, in.heads));
 }

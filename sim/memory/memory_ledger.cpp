@@ -32,7 +32,7 @@ std::vector<WorkingSet> largest_sets(const MoeModel& model,
                                      int stage) {
   WorkingSet least;
   if (plan.memory.engine != ServingEngine::none)
-    least.activations = working_set(model, plan, start_entries(plan.memory), stage).activations;
+    least.activations = activations_together(model, plan, start_entries(plan.memory), stage);
   std::vector<WorkingSet> sets(static_cast<std::size_t>(plan.parallelism.data()), least);
   for (const Batch& batch : batches) {
     for (std::size_t group = 0; group < sets.size() && group < batch.by_rank.size(); ++group) {

@@ -10,18 +10,9 @@
 #include "sim/model/moe_model.h"
 #include "sim/plan/batch.h"
 #include "sim/plan/sharding_plan.h"
+#include "sim/plan/stages.h"
 
 namespace moesim {
-
-// What one stage of a pipeline holds: layers first .. last - 1, all but one of the last stages one
-// layer more where they do not divide evenly (as vLLM deals them); the first has the embedding, the
-// last the head and the multi-token prediction module.
-struct StageLayers {
-  std::size_t first = 0, last = 0;
-  bool embeds = true, heads = true;
-  std::span<const LayerShape> of(const MoeModel& model) const;
-};
-StageLayers stage_layers(const MoeModel& model, const Parallelism& parallelism, int stage);
 
 // Weights every rank of a stage holds alike, as the plan's engine keeps them.
 Bytes dense_weight_bytes(const MoeModel& model, const ShardingPlan& plan, int stage = 0);
@@ -44,7 +35,7 @@ struct SlotCount {
 std::vector<SlotCount> count_slots(const MoeModel& model, const ShardingPlan& plan);
 
 // KV cache, in whole pages, and activations of the first `entries` of a data-parallel rank's batch,
-// on one of its ranks.
+// on one of its ranks; in a pipeline, activations of the largest of its micro-batches.
 struct WorkingSet {
   Bytes kv_cache, activations;
 };
@@ -52,6 +43,12 @@ WorkingSet working_set(const MoeModel& model,
                        const ShardingPlan& plan,
                        const std::vector<BatchEntry>& entries,
                        int stage = 0);
+
+// Activations of entries that go through a stage together, on one of its ranks.
+Bytes activations_together(const MoeModel& model,
+                           const ShardingPlan& plan,
+                           const std::vector<BatchEntry>& entries,
+                           int stage = 0);
 
 // Cache of one request of `tokens` tokens on one rank of a stage, in whole pages, states included.
 Bytes request_cache_bytes(const MoeModel& model,

@@ -48,7 +48,8 @@ std::string fitting_sentence(const MemoryLedger& ledger, const VerdictInputs& in
   for (const LayerShape& layer :
        stage_layers(inputs.model, inputs.plan.parallelism, stage_of(ledger, inputs.plan))
            .of(inputs.model)) {
-    token += cache_bytes_per_token(layer.attention, tensor, format);
+    token += cache_bytes_per_token(layer.attention, tensor, format) /
+             context_ranks(layer.attention, inputs.plan.parallelism);
     state += state_bytes(layer.attention, tensor, format == WeightFormat::fp8 ? 1 : 2).value;
   }
   std::string sentence = fmt::format("fits: {} is the fullest with {} of {}, {} free",

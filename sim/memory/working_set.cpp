@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "sim/memory/rank_memory.h"
+#include "sim/plan/micro_batches.h"
 
 namespace moesim {
 namespace {
@@ -27,7 +28,8 @@ double cache_bytes(const AttentionShape& shape,
   const double tokens = shape.kind == AttentionKind::compressed
                             ? attended_tokens(0, context, new_tokens)
                             : attended_tokens(shape, context, new_tokens);
-  return whole_pages(tokens, plan.memory.page_tokens) * per_token + state;
+  const double held = std::ceil(tokens / context_ranks(shape, plan.parallelism));
+  return whole_pages(held, plan.memory.page_tokens) * per_token + state;
 }
 
 using LayersByShape = std::vector<std::pair<AttentionShape, double>>;
@@ -167,6 +169,21 @@ double activation_bytes(const MoeModel& model,
 
 }  // namespace
 
+namespace {
+
+// What goes through a stage at once: of a pipeline the largest micro-batch.
+std::vector<BatchEntry> entries_at_once(const ShardingPlan& plan,
+                                        const std::vector<BatchEntry>& entries) {
+  const int stages = plan.parallelism.pipeline;
+  if (stages == 1) return entries;
+  std::size_t tokens = 0;
+  for (const BatchEntry& entry : entries) tokens += static_cast<std::size_t>(entry.new_tokens);
+  const int together = entries[0].phase == Phase::decode ? entries[0].new_tokens : 1;
+  return leading_entries(entries, largest_part(tokens, stages, together));
+}
+
+}  // namespace
+
 WorkingSet working_set(const MoeModel& model,
                        const ShardingPlan& plan,
                        const std::vector<BatchEntry>& entries,
@@ -174,7 +191,15 @@ WorkingSet working_set(const MoeModel& model,
   if (entries.empty()) return {};
   const StageLayers layers = stage_layers(model, plan.parallelism, stage);
   return {Bytes(cache_bytes(layers.of(model), plan, entries)),
-          Bytes(activation_bytes(model, plan, entries, layers))};
+          activations_together(model, plan, entries_at_once(plan, entries), stage)};
+}
+
+Bytes activations_together(const MoeModel& model,
+                           const ShardingPlan& plan,
+                           const std::vector<BatchEntry>& entries,
+                           int stage) {
+  return Bytes(
+      activation_bytes(model, plan, entries, stage_layers(model, plan.parallelism, stage)));
 }
 
 Bytes request_cache_bytes(const MoeModel& model,

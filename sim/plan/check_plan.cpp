@@ -31,12 +31,18 @@ std::vector<int> divisors(int count, std::int64_t other) {
   throw InputError({"", 0, 0, key}, message);
 }
 
+// "32 ranks", "16 ranks of a pipeline stage".
+std::string ranks_text(const Parallelism& parallelism) {
+  return fmt::format("{} ranks{}", parallelism.stage_ranks(),
+                     parallelism.pipeline > 1 ? " of a pipeline stage" : "");
+}
+
 void check_tensor(const Parallelism& parallelism) {
-  const int tensor = parallelism.tensor;
-  if (tensor >= 1 && parallelism.ranks % tensor == 0) return;
+  const int tensor = parallelism.tensor, ranks = parallelism.stage_ranks();
+  if (tensor >= 1 && ranks % tensor == 0) return;
   refuse("plan.tensor_parallel",
-         fmt::format("{} does not divide the {} ranks; the nearest that do: {}", tensor,
-                     parallelism.ranks, nearest_sizes(divisors(parallelism.ranks, 0), tensor)));
+         fmt::format("{} does not divide the {}; the nearest that do: {}", tensor,
+                     ranks_text(parallelism), nearest_sizes(divisors(ranks, 0), tensor)));
 }
 
 // Steps are timed with experts on ranks, or each of them split over the tensor-parallel group.
@@ -64,15 +70,16 @@ void check_redundant(const ShardingPlan& plan, std::int64_t experts) {
 }
 
 void check_expert(const ShardingPlan& plan, std::int64_t experts) {
-  const int ranks = plan.parallelism.ranks, expert = plan.parallelism.expert;
+  const int ranks = plan.parallelism.stage_ranks(), expert = plan.parallelism.expert;
+  const std::string of_ranks = ranks_text(plan.parallelism);
   const std::int64_t slots = experts + plan.redundant_experts;
   std::string reason;
   if (expert < 1)
     reason = "is below 1";
   else if (expert > ranks)
-    reason = fmt::format("exceeds the {} ranks", ranks);
+    reason = fmt::format("exceeds the {}", of_ranks);
   else if (ranks % expert != 0)
-    reason = fmt::format("does not divide the {} ranks", ranks);
+    reason = fmt::format("does not divide the {}", of_ranks);
   else if (slots % expert != 0)
     reason = fmt::format(
         "does not divide the {} slots ({} experts + {} redundant; {} redundant "
@@ -92,13 +99,26 @@ std::int64_t layers_replaying(const MoeModel& model, const ShardingPlan& plan, s
   return static_cast<std::int64_t>((model.moe_layers().size() + size - 1 - layer) / size);
 }
 
+void check_pipeline(const Parallelism& parallelism, const MoeModel& model) {
+  const int stages = parallelism.pipeline, ranks = parallelism.ranks;
+  if (stages < 1 || ranks % stages != 0)
+    refuse("plan.pipeline_parallel",
+           fmt::format("{} does not divide the {} ranks; the nearest that do: {}", stages, ranks,
+                       nearest_sizes(divisors(ranks, 0), stages)));
+  if (static_cast<std::size_t>(stages) > model.layers.size())
+    refuse("plan.pipeline_parallel", fmt::format("{} stages are more than the {} layers of {}",
+                                                 stages, model.layers.size(), model.name));
+}
+
 void check_plan(const ShardingPlan& plan, const MoeModel& model) {
   if (plan.parallelism.ranks < 1)
     refuse("cluster.nodes", fmt::format("a plan needs ranks, not {}", plan.parallelism.ranks));
+  check_pipeline(plan.parallelism, model);
   check_tensor(plan.parallelism);
   if (plan.redundant_experts < 0)
     refuse("plan.redundant_experts",
            fmt::format("{} is below 0, the least allowed", plan.redundant_experts));
+  check_context(plan.parallelism, model);
   check_expert(plan, model.experts);
   check_expert_tensor(plan.parallelism, model.expert_width);
   check_redundant(plan, model.experts);

@@ -26,17 +26,31 @@ std::vector<BatchEntry> entries_between(const std::vector<BatchEntry>& entries,
   return taken;
 }
 
+// New tokens of the first `of` of `parts` parts.
+std::size_t share(std::size_t tokens, std::size_t of, std::size_t parts, std::size_t together) {
+  return of == parts ? tokens : (tokens / together * of + parts - 1) / parts * together;
+}
+
 }  // namespace
 
-std::vector<Batch> cut_batch(const Batch& batch, int parts) {
+std::size_t largest_part(std::size_t tokens, int parts, int together) {
+  return share(tokens, 1, static_cast<std::size_t>(parts), static_cast<std::size_t>(together));
+}
+
+std::vector<BatchEntry> leading_entries(const std::vector<BatchEntry>& entries,
+                                        std::size_t tokens) {
+  return entries_between(entries, 0, tokens);
+}
+
+std::vector<Batch> cut_batch(const Batch& batch, int parts, int together) {
   std::vector<Batch> cut(static_cast<std::size_t>(parts));
   for (std::size_t part = 0; part < cut.size(); ++part) {
-    const auto share = [&](std::size_t tokens, std::size_t of) {
-      return (tokens * of + cut.size() - 1) / cut.size();
+    const auto before = [&](std::size_t tokens, std::size_t of) {
+      return share(tokens, of, cut.size(), static_cast<std::size_t>(together));
     };
     for (std::size_t group = 0; group < batch.rows.size(); ++group) {
       const auto& rows = batch.rows[group];
-      const std::size_t first = share(rows.size(), part), last = share(rows.size(), part + 1);
+      const std::size_t first = before(rows.size(), part), last = before(rows.size(), part + 1);
       cut[part].rows.emplace_back(rows.begin() + static_cast<std::ptrdiff_t>(first),
                                   rows.begin() + static_cast<std::ptrdiff_t>(last));
       cut[part].by_rank.push_back(entries_between(batch.by_rank[group], first, last));

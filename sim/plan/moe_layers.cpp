@@ -153,20 +153,20 @@ ExchangeShape exchange_shape(const StepInputs& inputs,
 std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
                                           const Batch& batch,
                                           const FabricPaths& paths,
-                                          std::size_t layers) {
+                                          const TraceLayers& layers) {
   const MoeExchanges exchanges = choose_exchanges(inputs, batch);
   const RoutingInputs routing{inputs.trace, batch, inputs.plan,
                               static_cast<std::size_t>(inputs.cluster.fabric.ranks_per_node),
                               inputs.count_reach || exchanges.dispatch.part->needs_tokens ||
                                   exchanges.combine.part->needs_tokens};
   const std::size_t per_pass = layers_per_pass(routing);
-  std::vector<MoeLayerWork> works(layers);
-  std::atomic<std::size_t> next_layer{0};
+  std::vector<MoeLayerWork> works(layers.all);
+  std::atomic<std::size_t> next_layer{layers.first};
   const auto run = [&] {
     std::vector<std::shared_ptr<RoutedCopies>> scratch(per_pass);
     for (auto& one : scratch) one = std::make_shared<RoutedCopies>();
-    for (std::size_t first; (first = next_layer.fetch_add(per_pass)) < layers;) {
-      const auto pass = std::span(scratch).first(std::min(per_pass, layers - first));
+    for (std::size_t first; (first = next_layer.fetch_add(per_pass)) < layers.last;) {
+      const auto pass = std::span(scratch).first(std::min(per_pass, layers.last - first));
       count_copies(routing, first, pass);
       const auto routed = count_routed_choices(routing, first, pass.size());
       for (std::size_t i = 0; i < pass.size(); ++i) {

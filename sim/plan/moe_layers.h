@@ -23,11 +23,16 @@ ExchangeShape exchange_shape(const StepInputs& inputs,
                              const Batch& batch,
                              const AllToAllPart& algorithm);
 
-// Trace layers 0 to `layers` - 1. Layers are dealt to inputs.threads threads; each layer is counted
-// by one thread in integers, so the result is the same for any number of them.
+struct TraceLayers {  // those of first .. last - 1 are worked on, of `all`
+  std::size_t all = 0, first = 0, last = 0;
+};
+
+// By trace layer; what is not asked for is left empty. Layers are dealt to inputs.threads threads;
+// each layer is counted by one thread in integers, so the result is the same for any number of
+// them.
 std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
                                           const Batch& batch,
                                           const FabricPaths& paths,
-                                          std::size_t layers);
+                                          const TraceLayers& layers);
 
 }  // namespace moesim

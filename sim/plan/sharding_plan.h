@@ -12,17 +12,24 @@
 
 namespace moesim {
 
+struct RankRange {  // ranks first .. last - 1
+  int first = 0, last = 0;
+  int ranks() const { return last - first; }
+  bool has(int rank) const { return rank >= first && rank < last; }
+};
+
 struct Parallelism {
-  int ranks = 1;   // of the pool
-  int expert = 1;  // EP: ranks that share one copy of all experts; ranks / expert EP groups
-  int tensor = 1;  // TP of attention: consecutive ranks that share one DP rank's tokens
-  // The memory ledger's alone: no exchange or kernel is timed with other values than 1.
-  int pipeline = 1;             // PP: stages that split the layers; consecutive ranks make a stage
-  int expert_tensor = 1;        // consecutive ranks that split each expert's width
-  int feed_forward_tensor = 1;  // that split shared experts and dense feed-forward parts
+  int ranks = 1;          // of the pool
+  int expert = 1;         // EP: ranks that share one copy of all experts; ranks / expert EP groups
+  int tensor = 1;         // TP of attention: consecutive ranks that share one DP rank's tokens
+  int pipeline = 1;       // PP: stages that split the layers; consecutive ranks make a stage
+  int expert_tensor = 1;  // consecutive ranks that split each expert's width
+  // That split shared experts and dense feed-forward parts: the memory ledger's alone.
+  int feed_forward_tensor = 1;
+  int context = 1;  // CP: consecutive ranks of a TP group that share out each request's KV cache
   int data() const {
     return ranks / (tensor * pipeline);
-  }  // DP attention: ranks (TP groups) with tokens of their own
+  }  // DP attention: ranks (TP groups) with tokens of their own, of each stage
   int ep_groups() const { return ranks / expert; }
   int stage_ranks() const { return ranks / pipeline; }
 };
@@ -113,9 +120,23 @@ struct ShardingPlan {
 // size.
 std::int64_t layers_replaying(const MoeModel& model, const ShardingPlan& plan, std::size_t layer);
 
-// Throws InputError (key in the message) unless: tensor divides ranks; expert divides ranks; slots
-// = experts + redundant divide by expert (names the nearest EP sizes that do); redundant <= experts
-// * (expert - 1).
+// Throws InputError (key in the message) unless: pipeline divides ranks and is at most the model's
+// layers.
+void check_pipeline(const Parallelism& parallelism, const MoeModel& model);
+
+// Ranks that share out a layer's cache: parallelism.context, or 1 where the layer keeps no cache
+// that grows with the context.
+int context_ranks(const AttentionShape& shape, const Parallelism& parallelism);
+
+// Throws InputError (key in the message) unless context is 1, or divides tensor and the ranks that
+// hold the same keys and values in every layer: all of a TP group for latent attention, tensor /
+// kv_heads for grouped queries. Layers with windows, index heads, compressed or cross attention are
+// refused.
+void check_context(const Parallelism& parallelism, const MoeModel& model);
+
+// Throws InputError (key in the message) unless check_pipeline and check_context let it pass and:
+// tensor divides the ranks of a stage; expert divides them; slots = experts + redundant divide by
+// expert (names the nearest EP sizes that do); redundant <= experts * (expert - 1).
 void check_plan(const ShardingPlan& plan, const MoeModel& model);
 
 }  // namespace moesim

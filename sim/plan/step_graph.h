@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,11 +30,14 @@ enum class TaskKind {
   combine,
   dense_ffn,
   head,
-  host  // what the host does before the step's first kernel
+  stage_send,      // a pipeline's stages hand their micro-batches on
+  context_gather,  // context parallelism, before attention and
+  context_reduce,  // after it
+  host             // what the host does before the step's first kernel
 };
 inline constexpr std::size_t kTaskKinds = static_cast<std::size_t>(TaskKind::host) + 1;
 std::string to_text(TaskKind kind);
-bool is_exchange(TaskKind kind);  // dispatch, combine, tensor_reduce, tensor_gather
+bool is_exchange(TaskKind kind);
 
 struct Flow {
   Rank source{}, destination{};
@@ -51,6 +55,8 @@ struct LinkShare {  // what one group of ranks puts on a link
 struct Exchange {
   std::string algorithm;
   int group_ranks = 0;  // ranks of a group, consecutive; divides the pool's; 0 = all in one group
+  // That take part, whole groups; empty = all ranks. The others neither wait nor pay for anything.
+  RankRange among = {};
   std::vector<Bytes> sent, received, kept;  // by rank
   std::vector<Bytes> link_bytes;            // by LinkId
   double bytes_per_copy = 0;  // row of a token copy; 0 = rows do not follow copies one by one
@@ -100,7 +106,9 @@ struct MoeLayerLoad {  // of one MoE layer, for the report
   std::uint64_t ranks_reached = 0, nodes_reached = 0;
   std::size_t moe_layer = 0;  // among the model's MoE layers
   int micro_batch = 0;
-  std::int64_t tokens = 0;  // new ones that the layer routes
+  RankRange held_by = {};                             // ranks that hold the layer; empty = all
+  std::span<const std::uint32_t> of_holders() const;  // by_rank of those
+  std::int64_t tokens = 0;                            // new ones that the layer routes
 };
 
 struct StepGraph {
@@ -109,11 +117,13 @@ struct StepGraph {
   std::vector<Exchange> exchanges;
   std::vector<MoeLayerLoad> loads;  // by micro-batch, then MoE layer
   std::int64_t tokens = 0;          // new tokens of the step
+  int stage_ranks = 0;              // of a pipeline's stage; 0 = no pipeline
   std::int64_t routed_copies =
       0;  // token copies that the trace rows imply, counted apart from the exchanges
 
   // Ranks of a group of an exchange task: rank r is in group r / group_ranks.
   int group_ranks(std::size_t task) const;
+  RankRange among(std::size_t task) const;  // ranks that take part in an exchange task
   bool overlaps() const;  // whether kernels and exchanges of a rank may run at the same time
 };
 

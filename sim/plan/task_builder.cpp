@@ -13,6 +13,7 @@ TaskBuilder::TaskBuilder(const StepInputs& inputs,
                          StepGraph& graph)
     : inputs_(inputs),
       batch_(batch),
+      paths_(paths),
       tensor_(inputs, batch, paths),
       graph_(graph),
       split_(inputs.plan.parallelism.expert_tensor > 1) {}
@@ -67,11 +68,23 @@ Task TaskBuilder::embedding() const {
   });
 }
 
-LayerTasks TaskBuilder::layers(std::vector<MoeLayerWork> works, int micro_batch) {
+LayerTasks TaskBuilder::received() {
+  if (tensor_.needed()) add_exchange(TaskKind::tensor_gather, tensor_.gather());
+  return std::move(tasks_);
+}
+
+LayerTasks TaskBuilder::layers(std::vector<MoeLayerWork> works,
+                               const StageLayers& stage,
+                               int micro_batch) {
   micro_batch_ = micro_batch;
-  const std::size_t moe_layers = inputs_.model.moe_layers().size();
-  for (std::size_t layer = 0; layer < inputs_.model.layers.size(); ++layer) {
+  const auto moe_before = [moe = inputs_.model.moe_layers()](std::size_t layer) {
+    return static_cast<std::size_t>(std::lower_bound(moe.begin(), moe.end(), layer) - moe.begin());
+  };
+  moe_layer_ = moe_before(stage.first);
+  const std::size_t moe_layers = moe_before(stage.last);
+  for (std::size_t layer = stage.first; layer < stage.last; ++layer) {
     layer_ = static_cast<int>(layer);
+    hands_on_ = layer + 1 == stage.last && !stage.heads;
     MoeLayerWork* work = nullptr;
     bool last = false;
     if (inputs_.model.layers[layer].ffn == FfnKind::moe) {
@@ -129,6 +142,7 @@ void TaskBuilder::add_layer(std::size_t layer, MoeLayerWork* work, bool last) {
   }
   if (shape.ffn == FfnKind::moe) add_moe(*work, last);
   if (!tensor_.needed()) return;
+  if (!split_ && hands_on_) return;
   if (!split_) return add_exchange(TaskKind::tensor_gather, tensor_.gather());
   if (shape.ffn != FfnKind::none || shape.dense_width > 0)
     add_exchange(TaskKind::tensor_reduce, tensor_.reduce());
@@ -136,16 +150,19 @@ void TaskBuilder::add_layer(std::size_t layer, MoeLayerWork* work, bool last) {
 
 void TaskBuilder::add_attention(std::size_t layer) {
   const AttentionShape& shape = inputs_.model.layers[layer].attention;
-  const auto same = [&](const auto& known) { return known.first == shape; };
+  const auto same = [&](const Attention& known) { return known.shape == shape; };
   auto found = std::find_if(attention_.begin(), attention_.end(), same);
   if (found == attention_.end()) {
-    attention_.emplace_back(
-        shape, of_groups(TaskKind::attention, [&](const KernelCosts& costs, std::size_t group) {
-          return costs.attention(layer, batch_.by_rank[group]);
-        }));
+    Task kernel = of_groups(TaskKind::attention, [&](const KernelCosts& costs, std::size_t group) {
+      return costs.attention(layer, batch_.by_rank[group]);
+    });
+    attention_.push_back(
+        {shape, std::move(kernel), context_exchanges(inputs_, batch_, paths_, shape)});
     found = attention_.end() - 1;
   }
-  add(found->second);
+  add(found->kernel);
+  add_stages(TaskKind::context_gather, found->context.gather);
+  add_stages(TaskKind::context_reduce, found->context.reduce);
   if (tensor_.needed()) add_exchange(TaskKind::tensor_reduce, tensor_.reduce());
 }
 

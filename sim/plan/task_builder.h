@@ -4,8 +4,10 @@
 #include <utility>
 #include <vector>
 
+#include "sim/plan/context_parallel.h"
 #include "sim/plan/moe_layers.h"
 #include "sim/plan/overlap.h"
+#include "sim/plan/stages.h"
 #include "sim/plan/step_graph.h"
 #include "sim/plan/tensor_exchanges.h"
 
@@ -21,7 +23,10 @@ class TaskBuilder {
 
   Task host() const;
   Task embedding() const;
-  LayerTasks layers(std::vector<MoeLayerWork> works, int micro_batch);
+  // All-gather of what a stage before has handed on, a share of the tokens to each rank.
+  LayerTasks received();
+  // Of one stage; a later stage gathers what its last layer leaves on each rank.
+  LayerTasks layers(std::vector<MoeLayerWork> works, const StageLayers& stage, int micro_batch);
   // One pass of the multi-token prediction module: a layer like the model's last, and the head. Its
   // load is not the report's; its projection of two rows into one is not counted.
   LayerTasks draft(MoeLayerWork work);
@@ -50,15 +55,22 @@ class TaskBuilder {
 
   const StepInputs& inputs_;
   const Batch& batch_;
+  const FabricPaths& paths_;
   TensorExchanges tensor_;
   StepGraph& graph_;
   LayerTasks tasks_;
   int layer_ = -1, micro_batch_ = 0;
-  bool counted_ = true;  // in the graph's loads
-  bool split_;           // experts and other feed-forward parts, over the tensor-parallel group
+  bool hands_on_ = false;  // of the layer being added: the stage's last, and not the model's
+  bool counted_ = true;    // in the graph's loads
+  bool split_;             // experts and other feed-forward parts, over the tensor-parallel group
   std::size_t moe_layer_ = 0;
   Task router_, shared_;
-  std::vector<std::pair<AttentionShape, Task>> attention_;  // by distinct shape
+  struct Attention {  // of one shape
+    AttentionShape shape;
+    Task kernel;
+    ContextExchanges context;
+  };
+  std::vector<Attention> attention_;
 };
 
 }  // namespace moesim

@@ -11,7 +11,13 @@
 
 namespace moesim {
 
-// An exchange task among the exchanges between groups of its size: a grouping. A group's ranks go
+// Groups of one size of the same ranks.
+struct GroupedRanks {
+  std::size_t of_group = 1;
+  RankRange among;
+};
+
+// An exchange task among the exchanges between the same groups: a grouping. A group's ranks go
 // through those in the same order, and start one only when all of them have ended the one before.
 struct Turn {
   std::size_t task = 0, exchange = 0;
@@ -26,8 +32,8 @@ struct StepRun {
   const StepGraph& graph;
   const Fabric& fabric;
   Transfers transfers;
-  std::vector<Turn> turns;                       // by task; meaningless for compute tasks
-  std::vector<std::size_t> grouping_ranks;       // of a group, by grouping
+  std::vector<Turn> turns;  // by task; meaningless for compute tasks
+  std::vector<GroupedRanks> groupings;
   std::vector<engine::s4u::SemaphorePtr> awake;  // by rank
   double origin = 0;                             // s, the engine's clock when the step began
   Timeline timeline;

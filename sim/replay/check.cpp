@@ -146,9 +146,10 @@ Interval span_of(const Checked& step, std::size_t task, int first, int last) {
 void check_rates(const Checked& step, std::size_t task) {
   const Exchange& exchange = step.exchange(task);
   const int size = step.graph.group_ranks(task);
-  const Interval all = span_of(step, task, 0, step.graph.ranks);
+  const RankRange among = step.graph.among(task);
+  const Interval all = span_of(step, task, among.first, among.last);
   std::vector<Interval> groups;
-  for (int first = 0; first < step.graph.ranks; first += size)
+  for (int first = among.first; first < among.last; first += size)
     groups.push_back(span_of(step, task, first, first + size));
   const auto at_least = [&](const Interval& span, Seconds least, const std::string& what) {
     const double took = (span.end - span.start).count();
@@ -158,15 +159,18 @@ void check_rates(const Checked& step, std::size_t task) {
   };
   at_least(all, exchange.port_bound, "its busiest port");
   at_least(all, exchange.bisection_bound, "the bisection");
+  const auto group_of = [&](std::size_t rank) {
+    return (rank - static_cast<std::size_t>(among.first)) / static_cast<std::size_t>(size);
+  };
   for (const Wire& wire : step.wires) {
+    if (exchange.link_bytes[wire.link].value == 0) continue;
     const Link& link = step.fabric.links[wire.link];
     Interval span = all;
     // What is passed on belongs to no one rank's or group's exchange.
     const bool shared = step.passes_on(wire.from) || step.passes_on(wire.to);
-    if (!shared && wire.from < step.ranks())
-      span = groups[wire.from / static_cast<std::size_t>(size)];
+    if (!shared && wire.from < step.ranks()) span = groups.at(group_of(wire.from));
     if (!shared && wire.to < step.ranks()) {
-      span.start = groups[wire.to / static_cast<std::size_t>(size)].start;
+      span.start = groups.at(group_of(wire.to)).start;
       span.end = step.timeline.at(task, static_cast<int>(wire.to)).end;
     }
     at_least(span, exchange.link_bytes[wire.link] / link.bandwidth, "link \"" + link.name + "\"");
@@ -176,7 +180,8 @@ void check_rates(const Checked& step, std::size_t task) {
 void check_ready(const Checked& step, std::size_t task) {
   const double slack = kTolerance * step.timeline.makespan.count();
   const int size = step.graph.group_ranks(task);
-  for (int first = 0; first < step.graph.ranks; first += size) {
+  const RankRange among = step.graph.among(task);
+  for (int first = among.first; first < among.last; first += size) {
     double last_start = 0;
     for (int rank = first; rank < first + size; ++rank)
       last_start = std::max(last_start, step.timeline.at(task, rank).start.count());

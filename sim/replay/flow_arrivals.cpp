@@ -44,7 +44,7 @@ class FlowArrivals : public Arrivals {
 };
 
 FlowArrivals::FlowArrivals(StepRun& step, bool merged)
-    : run(step), groupings(step.grouping_ranks.size()), awaited(step.ranks()) {
+    : run(step), groupings(step.groupings.size()), awaited(step.ranks()) {
   for (std::size_t task = 0; task < run.graph.tasks.size(); ++task) {
     if (run.graph.tasks[task].exchange < 0) continue;
     const Turn& turn = run.turns[task];

@@ -87,9 +87,9 @@ LinkArrivals::LinkArrivals(StepRun& step, const FabricPaths& fabric_paths, bool 
       paths(fabric_paths),
       next_watcher(step.ranks(), -1),
       next_source(step.ranks()),
-      groups_(step.grouping_ranks.size()) {
+      groups_(step.groupings.size()) {
   for (std::size_t grouping = 0; grouping < groups_.size(); ++grouping) {
-    for (std::size_t first = 0; first < run.ranks(); first += run.grouping_ranks[grouping])
+    for (std::size_t first = 0; first < run.ranks(); first += run.groupings[grouping].of_group)
       groups_[grouping].emplace_back(*this, first).contended = every_link;
   }
   if (!every_link) find_contended();

@@ -8,6 +8,7 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <tuple>
 
 #include "sim/replay/arrivals.h"
 #include "sim/replay/step_graph_shape.h"
@@ -92,11 +93,11 @@ Timeline Replay::run() {
   engine::set_precision(kExactPrecision);  // the one before of this process may have left another
   run_.origin = s4u::Engine::get_clock();
   const std::vector<s4u::Host*>& hosts = run_.transfers.build_platform(engine);
-  for (const std::size_t of_group : run_.grouping_ranks) {
+  for (const GroupedRanks& grouping : run_.groupings) {
     all_started_.emplace_back();
-    for (std::size_t first = 0; first < run_.ranks(); first += of_group)
+    for (std::size_t first = 0; first < run_.ranks(); first += grouping.of_group)
       all_started_.back().push_back(s4u::Barrier::create(
-          static_cast<unsigned>(std::max<std::size_t>(of_group / of_actor_, 1))));
+          static_cast<unsigned>(std::max<std::size_t>(grouping.of_group / of_actor_, 1))));
   }
   all_ended_ = s4u::Barrier::create(static_cast<unsigned>(run_.ranks() / of_actor_));
   for (std::size_t rank = 0; rank < run_.ranks(); ++rank)
@@ -116,13 +117,15 @@ Timeline Replay::run() {
 
 // Ranks of one node share an actor where none ever waits in the midst of an exchange: they meet
 // without the engine, whose events are most of what a replay costs. In every grouping they are
-// whole groups, or part of one.
+// whole groups, or part of one, and take part all or none.
 std::size_t Replay::ranks_of_actor() const {
   if (!arrivals_->told()) return 1;
   std::size_t ranks = std::gcd(run_.ranks(), static_cast<std::size_t>(run_.fabric.ranks_per_node));
-  for (const std::size_t of_group : run_.grouping_ranks) {
-    if (of_group < ranks && ranks % of_group == 0) continue;
-    ranks = std::gcd(ranks, of_group);
+  for (const GroupedRanks& grouping : run_.groupings) {
+    for (const int end : {grouping.among.first, grouping.among.last})
+      ranks = std::gcd(ranks, static_cast<std::size_t>(end));
+    if (grouping.of_group < ranks && ranks % grouping.of_group == 0) continue;
+    ranks = std::gcd(ranks, grouping.of_group);
   }
   return ranks;
 }
@@ -147,6 +150,11 @@ void Replay::run_ranks(std::size_t first) {
 // `time` is room for the starts of one actor's ranks.
 void Replay::run_exchange(std::size_t task, std::size_t first, std::span<double> time) {
   const Turn& turn = run_.turns[task];
+  if (!run_.groupings[turn.grouping].among.has(static_cast<int>(first))) {
+    for (std::size_t rank = first; rank < first + time.size(); ++rank)
+      run_.timeline.ready[task * run_.ranks() + rank] = Seconds(streams_.pass_exchange(task, rank));
+    return;
+  }
   const std::size_t together = std::min(turn.group_ranks, time.size());
   for (std::size_t i = 0; i < time.size(); ++i) time[i] = streams_.exchange_start(task, first + i);
   for (std::size_t i = 0; i < time.size(); i += together) {
@@ -195,14 +203,16 @@ StepRun::StepRun(const StepGraph& step, const Cluster& cluster)
   timeline.intervals.resize(step.tasks.size() * ranks());
   timeline.ready.resize(step.tasks.size() * ranks());
   timeline.drained.resize(step.exchanges.size() * timeline.links);
-  std::map<std::size_t, std::size_t> known;  // ranks of a group -> grouping
-  std::vector<std::size_t> taken;            // turns, by grouping
+  std::map<std::tuple<std::size_t, int, int>, std::size_t> known;  // -> grouping
+  std::vector<std::size_t> taken;                                  // turns, by grouping
   for (std::size_t task = 0; task < step.tasks.size(); ++task) {
     if (step.tasks[task].exchange < 0) continue;
     const auto of_group = static_cast<std::size_t>(step.group_ranks(task));
-    const auto [found, fresh] = known.try_emplace(of_group, grouping_ranks.size());
+    const RankRange among = step.among(task);
+    const auto [found, fresh] =
+        known.try_emplace({of_group, among.first, among.last}, groupings.size());
     if (fresh) {
-      grouping_ranks.push_back(of_group);
+      groupings.push_back({of_group, among});
       taken.push_back(0);
     }
     const std::size_t grouping = found->second;

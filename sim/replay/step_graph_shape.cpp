@@ -25,6 +25,23 @@ void expect(bool holds, const std::string& where, const char* what) {
   if (!holds) throw CheckError(where + ": " + what);
 }
 
+// Ranks that do not take part have nothing to do with it.
+void check_among(const Exchange& exchange,
+                 std::size_t of_group,
+                 std::size_t ranks,
+                 const std::string& where) {
+  const RankRange& among = exchange.among;
+  if (among.ranks() == 0) return;
+  const auto whole = [&](int end) { return static_cast<std::size_t>(end) % of_group == 0; };
+  expect(among.first >= 0 && among.ranks() > 0 && static_cast<std::size_t>(among.last) <= ranks &&
+             whole(among.first) && whole(among.last),
+         where, "takes whole groups of the step's ranks");
+  for (std::size_t rank = 0; rank < ranks; ++rank)
+    expect(among.has(static_cast<int>(rank)) ||
+               (exchange.sent[rank] + exchange.received[rank] + exchange.kept[rank]).value == 0,
+           where, "moves bytes of ranks that take no part");
+}
+
 void check_exchange(const Exchange& exchange,
                     const Fabric& fabric,
                     std::size_t ranks,
@@ -48,6 +65,7 @@ void check_exchange(const Exchange& exchange,
          where, "ranks of a group must divide the step's");
   const std::size_t of_group =
       exchange.group_ranks > 0 ? static_cast<std::size_t>(exchange.group_ranks) : ranks;
+  check_among(exchange, of_group, ranks, where);
   for (const Flow& flow : exchange.flows) {
     expect(index(flow.source) < ranks && index(flow.destination) < ranks &&
                std::isfinite(flow.bytes.value) && flow.bytes.value >= 0,

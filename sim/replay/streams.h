@@ -23,6 +23,9 @@ class Streams {
   // then got as far as they come.
   double end_exchange(std::size_t task, std::size_t rank, double start, double ready, double alone);
 
+  // Of an exchange that the rank takes no part in: it takes no time. Returns when.
+  double pass_exchange(std::size_t task, std::size_t rank);
+
   void finish_kernel(std::size_t task, std::size_t rank);
 
   double last_end(std::size_t rank) const;  // when all its tasks are done

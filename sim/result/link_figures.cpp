@@ -47,7 +47,7 @@ void LinkFigures::add(const StepGraph& graph, const Timeline& timeline, const Cl
   for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
     const Task& task = graph.tasks[i];
     if (task.exchange < 0) continue;
-    if (exchanges_.size() <= number) exchanges_.emplace_back();
+    number = place_of(task, number);
     add_exchange(graph, timeline, i, now.fabric, exchanges_[number++]);
   }
   for (const MoeLayerLoad& load : graph.loads) {
@@ -59,6 +59,24 @@ void LinkFigures::add(const StepGraph& graph, const Timeline& timeline, const Cl
   }
 }
 
+// Where the exchange stands, from `first` on: steps have the same ones, but for those that only
+// some of them need.
+std::size_t LinkFigures::place_of(const Task& task, std::size_t first) {
+  const auto from = exchanges_.begin() + static_cast<std::ptrdiff_t>(first);
+  const auto found = std::find_if(from, exchanges_.end(), [&](const OnLinks& sums) {
+    return sums.layer == task.layer && sums.kind == task.kind &&
+           sums.micro_batch == task.micro_batch;
+  });
+  if (found != exchanges_.end()) return static_cast<std::size_t>(found - exchanges_.begin());
+  OnLinks& fresh = *exchanges_.emplace(from);
+  fresh.layer = task.layer;
+  fresh.micro_batch = task.micro_batch;
+  fresh.kind = task.kind;
+  for (auto* by_link : {&fresh.bytes, &fresh.busy, &fresh.finish, &fresh.capacity})
+    by_link->resize(ends_.size());
+  return first;
+}
+
 void LinkFigures::add_exchange(const StepGraph& graph,
                                const Timeline& timeline,
                                std::size_t number,
@@ -67,13 +85,10 @@ void LinkFigures::add_exchange(const StepGraph& graph,
   const Task& task = graph.tasks[number];
   const Exchange& exchange = graph.exchanges[static_cast<std::size_t>(task.exchange)];
   const std::size_t links = ends_.size();
-  sums.layer = task.layer;
-  sums.kind = task.kind;
   sums.row_per_copy = exchange.bytes_per_copy > 0;
-  for (auto* by_link : {&sums.bytes, &sums.busy, &sums.finish, &sums.capacity})
-    by_link->resize(links);
-  double ready = timeline.ready_at(number, 0).count(), end = 0;
-  for (int rank = 0; rank < timeline.ranks; ++rank) {
+  const RankRange among = graph.among(number);
+  double ready = timeline.ready_at(number, among.first).count(), end = 0;
+  for (int rank = among.first; rank < among.last; ++rank) {
     ready = std::min(ready, timeline.ready_at(number, rank).count());
     end = std::max(end, timeline.at(number, rank).end.count());
   }

@@ -24,7 +24,7 @@ class LinkFigures {
 
  private:
   struct OnLinks {  // one exchange; sums over the steps
-    int layer = -1;
+    int layer = -1, micro_batch = 0;
     TaskKind kind{};
     bool row_per_copy = false;
     // By link; capacity is what it could have carried from ready to the last rank's end.
@@ -36,6 +36,7 @@ class LinkFigures {
     std::size_t trace_layer = 0;
     std::vector<std::uint64_t> by_expert;  // token copies
   };
+  std::size_t place_of(const Task& task, std::size_t first);
   // Of task number `number`, an exchange.
   void add_exchange(const StepGraph& graph,
                     const Timeline& timeline,

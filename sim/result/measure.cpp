@@ -159,6 +159,7 @@ void Measurement::add_loads(const StepGraph& graph) {
     if (rank_load_.size() <= layer) {
       rank_load_.resize(layer + 1);
       moe_layer_ids_.resize(layer + 1);
+      first_holder_.resize(layer + 1);
     }
     moe_layer_ids_[layer] = load.layer;
     const auto trace_layer = static_cast<std::size_t>(load.trace_layer);
@@ -169,10 +170,12 @@ void Measurement::add_loads(const StepGraph& graph) {
     if (trace_layer == layer) {
       for (std::size_t e = 0; e < load.by_expert.size(); ++e) experts[e] += load.by_expert[e];
     }
-    rank_load_[layer].resize(load.by_rank.size());
-    for (std::size_t r = 0; r < load.by_rank.size(); ++r) {
-      rank_load_[layer][r] += load.by_rank[r];
-      ranks_[r].copies += load.by_rank[r];
+    first_holder_[layer] = load.held_by.first;
+    const std::span<const std::uint32_t> held = load.of_holders();
+    rank_load_[layer].resize(held.size());
+    for (std::size_t r = 0; r < held.size(); ++r) {
+      rank_load_[layer][r] += held[r];
+      ranks_[static_cast<std::size_t>(load.held_by.first) + r].copies += held[r];
     }
   }
 }
@@ -198,7 +201,7 @@ void Measurement::fill(PointResult& result) const {
     LayerResult& layer = result.layers[static_cast<std::size_t>(moe_layer_ids_[i])];
     const auto most = std::max_element(rank_load_[i].begin(), rank_load_[i].end());
     const double sum = std::accumulate(rank_load_[i].begin(), rank_load_[i].end(), 0.0);
-    layer.straggler = static_cast<int>(most - rank_load_[i].begin());
+    layer.straggler = first_holder_[i] + static_cast<int>(most - rank_load_[i].begin());
     layer.balancedness =
         *most == 0 ? 1
                    : sum / static_cast<double>(rank_load_[i].size()) / static_cast<double>(*most);

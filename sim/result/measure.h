@@ -67,7 +67,8 @@ class Measurement {
   WindowFigures window_figures_;
   double dispatched_ = 0, combined_ = 0;  // B; largest rows of one exchange on any rank
   std::vector<std::vector<std::uint64_t>> expert_load_;  // [trace moe layer][logical expert]
-  std::vector<std::vector<std::uint64_t>> rank_load_;    // [model moe layer][rank]
+  std::vector<std::vector<std::uint64_t>> rank_load_;    // [model moe layer][rank that holds it]
+  std::vector<int> first_holder_;                        // by model moe layer: rank
   std::vector<int> moe_layer_ids_;
 };
 

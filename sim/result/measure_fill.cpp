@@ -130,9 +130,10 @@ void Measurement::fill_straggler(PointResult& result) const {
   const double caused =
       std::accumulate(worst->by_kind.begin(), worst->by_kind.end(), 0.0,
                       [](double sum, double part) { return sum + std::max(part, 0.0); });
+  const std::string name = is_exchange(kind) ? "ingress of " + to_text(kind) : to_text(kind);
   result.straggler_cause =
       fmt::format("{} is {:.0f} % of its delay",
-                  is_exchange(kind) ? "ingress of " + to_text(kind) : to_text(kind),
+                  kind == TaskKind::stage_send ? "the length of its pipeline stage" : name,
                   100 * *cause / std::max(caused, 1e-30));
   if (kind == TaskKind::expert_ffn)
     result.straggler_cause += expert_cause(result.straggler, *worst);

@@ -60,12 +60,13 @@ class Trace {
     return layer >= choice.first_layer && layer <= choice.last_layer;
   }
 
-  // About how many events a rank makes.
+  // About how many events a rank makes; in a pipeline it has a stage's share of the tasks.
   std::size_t events_of_rank(const TimelineChoice& choice) const {
-    std::size_t events = 4;
+    std::size_t events = 0;
     for (std::size_t task = 0; task < graph_.tasks.size(); ++task)
       if (shown(task, choice)) events += walk_.is_exchange(task) ? 4 + 2 * 4 : 1;
-    return events;
+    const int stages = graph_.stage_ranks > 0 ? graph_.ranks / graph_.stage_ranks : 1;
+    return 4 + events / static_cast<std::size_t>(stages);
   }
 
   void show(const std::vector<int>& ranks) { ranks_.insert(ranks.begin(), ranks.end()); }
@@ -123,7 +124,15 @@ class Trace {
                             microseconds(end - start), task.layer, task.micro_batch)});
   }
 
+  // Tasks of another stage of a pipeline: the rank has nothing to do with them.
+  bool of_others(TaskAt at) const {
+    if (graph_.stage_ranks == 0) return false;
+    if (walk_.is_exchange(at.task)) return !graph_.among(at.task).has(at.rank);
+    return graph_.tasks[at.task].by_rank[static_cast<std::size_t>(at.rank)].count() == 0;
+  }
+
   void add_task(TaskAt at) {
+    if (of_others(at)) return;
     const Interval& interval = timeline_.at(at.task, at.rank);
     const std::string name = to_text(graph_.tasks[at.task].kind);
     const double start = interval.start.count(), end = interval.end.count();

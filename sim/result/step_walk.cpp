@@ -30,7 +30,10 @@ void StepWalk::find_late() {
   for (std::size_t task = 0; task < graph_.tasks.size(); ++task) {
     if (!is_exchange(task)) continue;
     const int size = graph_.group_ranks(task);
-    for (int first = 0; first < graph_.ranks; first += size) {
+    const RankRange among = graph_.among(task);
+    for (int rank = 0; rank < graph_.ranks; ++rank)  // who takes no part waits for nobody
+      late_[place({task, rank})] = rank;
+    for (int first = among.first; first < among.last; first += size) {
       int late = first;
       for (int rank = first + 1; rank < first + size; ++rank)
         if (timeline_.at(task, rank).start > timeline_.at(task, late).start) late = rank;

@@ -6,7 +6,7 @@
 namespace moesim {
 namespace {
 
-enum Cause { kContext, kExperts, kIngress, kTokens, kNoise, kHost };
+enum Cause { kContext, kExperts, kIngress, kTokens, kNoise, kHost, kPipeline };
 
 Cause cause_of(TaskKind kind) {
   if (is_exchange(kind)) return kIngress;
@@ -27,8 +27,8 @@ Cause cause_of(TaskKind kind) {
 // context: attention's time follows the context of a rank's requests. tokens: kernels whose time
 // follows the number of its tokens.
 const std::vector<std::string>& Waits::causes() {
-  static const std::vector<std::string> names{"context", "experts", "ingress",
-                                              "tokens",  "noise",   "host"};
+  static const std::vector<std::string> names{"context", "experts", "ingress", "tokens",
+                                              "noise",   "host",    "pipeline"};
   return names;
 }
 
@@ -36,8 +36,11 @@ void Waits::add(const StepGraph& graph, const Timeline& timeline, const StepWalk
   if (graph.tasks.empty()) return;
   for (std::size_t task = 0; task < graph.tasks.size(); ++task) {
     if (!walk.is_exchange(task)) continue;
-    for (int first = 0; first < graph.ranks; first += graph.group_ranks(task))
-      add_exchange(graph, walk, task, first);
+    const RankRange among = graph.among(task);
+    const bool hands_on = graph.tasks[task].kind == TaskKind::stage_send && graph.stage_ranks > 0;
+    const int size = hands_on ? graph.stage_ranks : graph.group_ranks(task);
+    for (int first = among.first; first < among.last; first += size)
+      hands_on ? add_stage(graph, walk, task, first) : add_exchange(graph, walk, task, first);
   }
   add_end(graph, timeline, walk);
 }
@@ -59,6 +62,37 @@ void Waits::add_exchange(const StepGraph& graph,
     meeting.ways.push_back({walk.before({task, rank}), -share});
     meeting.ways.front().weight += share;
     delays_[static_cast<std::size_t>(meeting.late)].total += share * waited / meeting.size;
+  }
+  walk_back(graph, walk, std::move(meeting));
+}
+
+// Ranks of one stage wait for the last of them, and with it for the slowest stage.
+void Waits::add_stage(const StepGraph& graph, const StepWalk& walk, std::size_t send, int first) {
+  pipelined_ = true;
+  Meeting meeting;
+  meeting.size = graph.stage_ranks;
+  meeting.late = first;
+  for (int rank = first; rank < first + meeting.size; ++rank)
+    if (walk.waited({send, rank}) < walk.waited({send, meeting.late})) meeting.late = rank;
+  meeting.late_at = walk.before({send, meeting.late});
+  meeting.ways.push_back({meeting.late_at, 0});
+  const double for_others = walk.waited({send, meeting.late});
+  Delay& slowest = delays_[static_cast<std::size_t>(walk.late({send, first}))];
+  std::vector<double>& causes = layers_[meeting.layer];
+  causes.resize(Waits::causes().size());
+  for (int rank = first; rank < first + meeting.size; ++rank) {
+    const double waited = walk.waited({send, rank});
+    if (waited <= 0) continue;
+    const double share = walk.exposed_wait({send, rank}) / waited;
+    const double mean = share * for_others / graph.ranks;
+    causes[kPipeline] += share * for_others;
+    slowest.total += mean;
+    slowest.by_kind[static_cast<std::size_t>(TaskKind::stage_send)] += mean;
+    if (waited <= for_others) continue;
+    meeting.ways.push_back({walk.before({send, rank}), -share});
+    meeting.ways.front().weight += share;
+    delays_[static_cast<std::size_t>(meeting.late)].total +=
+        share * (waited - for_others) / meeting.size;
   }
   walk_back(graph, walk, std::move(meeting));
 }
@@ -143,10 +177,12 @@ void Waits::take_part(const StepGraph& graph,
 
 void Waits::fill(PointResult& result, double rank_steps) const {
   result.wait_causes = causes();
+  if (!pipelined_) result.wait_causes.pop_back();
   for (const auto& [layer, seconds] : layers_) {
     WaitResult wait;
     wait.layer = layer;
-    for (const double one : seconds) wait.by_cause.push_back(one / rank_steps);
+    for (std::size_t cause = 0; cause < result.wait_causes.size(); ++cause)
+      wait.by_cause.push_back(seconds[cause] / rank_steps);
     result.waits.push_back(std::move(wait));
   }
 }

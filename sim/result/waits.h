@@ -12,7 +12,8 @@ namespace moesim {
 // Where ranks wait for the last of their group (or, at the step's end, of all), the wait of each is
 // what the late rank's way there took longer than its own, part by part, back to where the ways of
 // all of them meet. So the parts of a wait sum to it; a part in which the late rank was faster is
-// negative.
+// negative. Where a pipeline's stages hand on, this is said of the wait for the last of the rank's
+// own stage; what is left, until the slowest stage is done, is the pipeline's.
 class Waits {
  public:
   explicit Waits(std::size_t ranks) : delays_(ranks) {}
@@ -41,10 +42,12 @@ class Waits {
     TaskAt late_at;  // where the late rank's way has got to
   };
   void add_exchange(const StepGraph& graph, const StepWalk& walk, std::size_t task, int first);
+  void add_stage(const StepGraph& graph, const StepWalk& walk, std::size_t send, int first);
   void add_end(const StepGraph& graph, const Timeline& timeline, const StepWalk& walk);
   void walk_back(const StepGraph& graph, const StepWalk& walk, Meeting meeting);
   void take_part(const StepGraph& graph, const StepWalk& walk, std::size_t task, Meeting& meeting);
 
+  bool pipelined_ = false;                     // in any step
   std::vector<Delay> delays_;                  // by rank
   std::map<int, std::vector<double>> layers_;  // by layer, then cause: s, sums over ranks and steps
 };

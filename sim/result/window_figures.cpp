@@ -13,9 +13,9 @@ void add_loads(const StepGraph& graph, std::vector<std::vector<double>>& rank_lo
     const std::size_t layer = load.moe_layer;
     if (static_cast<std::size_t>(load.trace_layer) != layer) continue;  // replayed once more
     if (rank_load.size() <= layer) rank_load.resize(layer + 1);
-    rank_load[layer].resize(load.by_rank.size());
-    for (std::size_t rank = 0; rank < load.by_rank.size(); ++rank)
-      rank_load[layer][rank] += load.by_rank[rank];
+    const std::span<const std::uint32_t> held = load.of_holders();
+    rank_load[layer].resize(held.size());
+    for (std::size_t rank = 0; rank < held.size(); ++rank) rank_load[layer][rank] += held[rank];
   }
 }
 

@@ -1,6 +1,8 @@
 // Reads one scenario key by key; a reader per part of the file.
 #include "sim/scenario/load_scenario.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <functional>
@@ -116,17 +118,46 @@ ReplicaChoice read_replica_choice(const JsonNode& node) {
   return static_cast<ReplicaChoice>(std::find(names.begin(), names.end(), name) - names.begin());
 }
 
+// Experts are dealt over a stage's ranks, unless the plan says otherwise.
+void read_pipeline(const JsonNode& node, const MoeModel& model, Parallelism& sizes) {
+  sizes.pipeline = static_cast<int>(node.as_int(1, kMostRanks));
+  at_place(node, [&] {
+    check_pipeline(sizes, model);
+    return 0;
+  });
+  sizes.expert = sizes.stage_ranks();
+}
+
+// What a pipeline's steps are not built for.
+void check_with_pipeline(const JsonNode& root, const Scenario& scenario) {
+  const int stages = scenario.plan.parallelism.pipeline;
+  if (stages == 1) return;
+  if (scenario.rebalance)
+    root.at("plan")
+        .at("rebalance")
+        .fail(fmt::format("moves experts in a pool of one stage only; plan.pipeline_parallel is {}",
+                          stages));
+  for (const Fault& fault : scenario.faults)
+    if (fault.kind == FaultKind::rank_lost)
+      throw InputError(fault.where, fmt::format("a rank can be lost in a pool of one stage only; "
+                                                "plan.pipeline_parallel is {}",
+                                                stages));
+}
+
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "expert_tensor_parallel",
-                   "redundant_experts", "placement", "replica_choice", "all_to_all", "overlap",
-                   "max_tokens_per_rank", "exchange_sms", "capacity_factor", "tensor_reduction",
-                   "precision", "rebalance", "memory"});
+                   "pipeline_parallel", "context_parallel", "redundant_experts", "placement",
+                   "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
+                   "capacity_factor", "tensor_reduction", "precision", "rebalance", "memory"});
   const int ranks = cluster.options.nodes * cluster.options.gpus_per_node;
   const int sms = load_accelerator(cluster.accelerator).sms;
   ShardingPlan plan;
   plan.parallelism = {ranks, ranks, 1};
+  if (const auto stages = node.find("pipeline_parallel"))
+    read_pipeline(*stages, model, plan.parallelism);
   read_int(node, "expert_parallel", plan.parallelism.expert, 1, kMostRanks);
   read_int(node, "tensor_parallel", plan.parallelism.tensor, 1, 1024);
+  read_int(node, "context_parallel", plan.parallelism.context, 1, 1024);
   if (const auto split = node.find("expert_tensor_parallel")) {
     Parallelism& sizes = plan.parallelism;
     sizes.expert_tensor = sizes.feed_forward_tensor = static_cast<int>(split->as_int(1, 1024));
@@ -217,6 +248,7 @@ Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
     scenario.faults = read_faults(*faults, scenario.plan.parallelism.ranks);
   if (const auto windows = workload.find("windows"); windows && !scenario.faults.empty())
     windows->fail("windows compare plans on a healthy pool; take out faults or windows");
+  check_with_pipeline(root, scenario);
   if (const auto fidelity = root.find("fidelity"); fidelity && fidelity->as_string() != "auto") {
     scenario.fidelity = at_place(*fidelity, [&] { return parse_fidelity(fidelity->as_string()); });
   }

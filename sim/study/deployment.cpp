@@ -102,8 +102,8 @@ Deployment plan_deployment(const PointResult& prefill,
   deployment.hand_over_share =
       seconds * hand_over.ranks * load /
       (deployment.decode.pools * static_cast<double>(deployment.decode.gpus));
-  const double steps =
-      prompt_steps(traffic.prompt_tokens * (1 - traffic.cached_share), hand_over.step_tokens);
+  const double steps = prompt_steps(traffic.prompt_tokens * (1 - traffic.cached_share),
+                                    hand_over.step_tokens, hand_over.prefill_stages);
   deployment.first_token =
       sum(scaled(metric_or_refuse(prefill, "step_time"), steps, "s"), deployment.hand_over_time);
   deployment.time_per_output_token = metric_or_refuse(decode, "time_per_output_token");

@@ -42,9 +42,10 @@ struct Deployment {
 // What a prompt's KV cache is, and what computes it.
 struct HandOver {
   Bytes of_rank;           // on one rank of the decode pool
-  int ranks = 1;           // that hold as much each: the TP group
+  int ranks = 1;           // that hold as much each: the TP group, of every pipeline stage
   BytesPerSecond nic;      // scale-out bandwidth of a GPU
   double step_tokens = 1;  // that a DP rank of the prefill pool computes in a step
+  int prefill_stages = 1;  // of the prefill pool's pipeline
 };
 
 // `prefill` and `decode`: results of one point each, in these phases and of one model. InputError

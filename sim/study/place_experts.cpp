@@ -50,8 +50,8 @@ PlacementCluster cluster_of(const PlacementRequest& request, const RankCosts& co
     cluster.combine = way(plan.combine, "combine", plan.precision.combine);
   }
   cluster.step_copies = static_cast<double>(request.scenario.workload.tokens_per_rank) *
-                        plan.parallelism.expert / plan.parallelism.tensor *
-                        static_cast<double>(request.model.top_k);
+                        plan.parallelism.expert / plan.parallelism.tensor /
+                        plan.parallelism.pipeline * static_cast<double>(request.model.top_k);
   return cluster;
 }
 

@@ -116,7 +116,8 @@ bool crosses_nodes(const Parallelism& parallelism, int per_node) {
   const auto leaves_node = [&](int of_group) {
     return of_group > 1 && parallelism.ranks > per_node && per_node % of_group != 0;
   };
-  return leaves_node(parallelism.expert) || leaves_node(parallelism.tensor);
+  const bool stages = parallelism.pipeline > 1 && parallelism.ranks > per_node;
+  return stages || leaves_node(parallelism.expert) || leaves_node(parallelism.tensor);
 }
 
 // Where exchanges are taken beyond what their constants were measured on.
@@ -126,7 +127,8 @@ void note_measured_range(const Scenario& scenario, PointResult& result) {
     return plan.dispatch.starts_with(prefix) || plan.combine.starts_with(prefix);
   };
   const bool across = crosses_nodes(plan.parallelism, scenario.cluster.options.gpus_per_node);
-  const int tokens = scenario.workload.tokens_per_rank / plan.parallelism.tensor;
+  const int tokens =
+      scenario.workload.tokens_per_rank / (plan.parallelism.tensor * plan.parallelism.pipeline);
   if (uses("deepep_low_latency") && plan.parallelism.expert > 1 && tokens > (across ? 128 : 1024))
     result.notes.emplace_back(
         "deepep_low_latency was measured with up to 1024 tokens a rank, 128 across nodes; beyond, "
@@ -152,6 +154,13 @@ void note_limits(const Scenario& scenario, PointResult& result) {
     result.notes.emplace_back(
         "A prefill entry is as long as its traced request's rows that are replayed; attention over "
         "longer prompts costs more.");
+  }
+  if (plan.parallelism.pipeline > 1) {
+    result.notes.push_back(fmt::format(
+        "A pipeline of {} stages, full: filling and draining it is not counted, and all stages "
+        "hand on together, so that each of the {} rounds of a step takes as long as its slowest "
+        "stage.",
+        plan.parallelism.pipeline, plan.parallelism.pipeline));
   }
   note_measured_range(scenario, result);
   result.notes.emplace_back(

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "sim/plan/lost_rank.h"
+#include "sim/plan/micro_batches.h"
 #include "sim/plan/moe_layers.h"
 
 namespace moesim {
@@ -27,7 +28,9 @@ Bytes exchange_buffers(const StepInputs& inputs, const Batch& batch) {
 int tokens_of_buffers(const ShardingPlan& plan, const std::vector<Batch>& batches) {
   std::size_t most = 1;
   for (const Batch& batch : batches) {
-    for (const auto& rows : batch.rows) most = std::max(most, rows.size());
+    const int together = batch.drafts > 0 ? 1 + batch.drafts : 1;
+    for (const auto& rows : batch.rows)
+      most = std::max(most, largest_part(rows.size(), plan.parallelism.pipeline, together));
   }
   const auto tensor = static_cast<std::size_t>(plan.parallelism.tensor);
   const int per_rank = static_cast<int>((most + tensor - 1) / tensor);

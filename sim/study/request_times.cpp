@@ -6,13 +6,16 @@
 
 namespace moesim {
 
-double prompt_steps(double prompt_tokens, double step_tokens) {
-  return std::max(1.0, std::ceil(prompt_tokens / std::max(step_tokens, 1.0) * (1 - 1e-12)));
+double prompt_steps(double prompt_tokens, double step_tokens, int stages) {
+  const double round_tokens = std::max(step_tokens / stages, 1.0);
+  const double rounds = std::max(1.0, std::ceil(prompt_tokens / round_tokens * (1 - 1e-12)));
+  return (rounds + stages - 1) / stages;
 }
 
 void add_request_times(const std::vector<Batch>& batches,
                        double prompt_tokens,
-                       PointResult& result) {
+                       PointResult& result,
+                       int stages) {
   const Metric* step = find_metric(result, "step_time");
   if (step == nullptr || batches.empty() || !(step->value > 0)) return;
   const auto scaled = [&](double steps) {
@@ -27,7 +30,7 @@ void add_request_times(const std::vector<Batch>& batches,
         static_cast<double>(first.tokens()) / static_cast<double>(first.rows.size());
     result.metrics.push_back({"time_to_first_token",
                               "steps of a prompt as long as the traced ones, without queueing",
-                              scaled(prompt_steps(prompt_tokens, of_rank))});
+                              scaled(prompt_steps(prompt_tokens, of_rank, stages))});
     return;
   }
   const double output = first.kept * (1 + first.drafts);  // tokens a request and step

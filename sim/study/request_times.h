@@ -10,7 +10,9 @@ namespace moesim {
 
 // Steps that a prompt of `prompt_tokens` takes on a DP rank that computes `step_tokens` a step: it
 // fills whole steps but for the last, and is in one at least.
-double prompt_steps(double prompt_tokens, double step_tokens);
+// In a pipeline a step has a round a stage, each with its part of the step's tokens: the prompt's
+// parts follow one another, and the last goes through all stages.
+double prompt_steps(double prompt_tokens, double step_tokens, int stages = 1);
 
 // Adds to result.metrics, with the band and basis of step_time:
 // - decode "time_per_output_token": mean step over the tokens a request gets in one
@@ -19,6 +21,7 @@ double prompt_steps(double prompt_tokens, double step_tokens);
 // Nothing is added where no step ran.
 void add_request_times(const std::vector<Batch>& batches,
                        double prompt_tokens,
-                       PointResult& result);
+                       PointResult& result,
+                       int stages = 1);
 
 }  // namespace moesim

@@ -165,7 +165,8 @@ PointResult run_point(const StudyPoint& point,
     result.ran = !unfit;
     if (result.ran) {
       measurement.fill(result);
-      add_request_times(state.batches, mean_prompt(trace, split.replay), result);
+      add_request_times(state.batches, mean_prompt(trace, split.replay), result,
+                        scenario.plan.parallelism.pipeline);
     }
     if (result.ran && !files.links.empty()) write_file(files.links, measurement.link_csv());
     if (result.ran && !files.timeline.empty()) write_file(files.timeline, measurement.timeline());

@@ -95,4 +95,36 @@ TEST_CASE("a plan without ranks is refused") {
   CHECK_THROWS_AS(check_plan(plan_of(0, 1, 1, 0), model_of(8)), InputError);
 }
 
+TEST_CASE("a pipeline divides the ranks and has a layer a stage; groups lie within a stage") {
+  MoeModel model = model_of(32);
+  model.name = "four";
+  model.layers.resize(4);
+  const auto check = [&](const Parallelism& sizes) {
+    ShardingPlan plan;
+    plan.parallelism = sizes;
+    check_plan(plan, model);
+  };
+  CHECK_NOTHROW(check({16, 8, 2, 2}));
+  CHECK_NOTHROW(check({16, 4, 4, 4}));
+  CHECK_THROWS_WITH_AS(check({16, 4, 1, 3}),
+                       "plan.pipeline_parallel: 3 does not divide the 16 ranks; the nearest that "
+                       "do: 2 and 4",
+                       InputError);
+  CHECK_THROWS_WITH_AS(check({16, 2, 1, 8}),
+                       "plan.pipeline_parallel: 8 stages are more than the 4 layers of four",
+                       InputError);
+  CHECK_THROWS_WITH_AS(check({16, 16, 1, 2}),
+                       "plan.expert_parallel: 16 exceeds the 8 ranks of a pipeline stage; the "
+                       "nearest sizes that divide ranks and slots: 8",
+                       InputError);
+  CHECK_THROWS_WITH_AS(check({24, 8, 1, 2}),
+                       "plan.expert_parallel: 8 does not divide the 12 ranks of a pipeline stage; "
+                       "the nearest sizes that divide ranks and slots: 4",
+                       InputError);
+  CHECK_THROWS_WITH_AS(check({16, 4, 8, 4}),
+                       "plan.tensor_parallel: 8 does not divide the 4 ranks of a pipeline stage; "
+                       "the nearest that do: 4",
+                       InputError);
+}
+
 }  // namespace moesim

@@ -15,6 +15,7 @@ struct StepCase {
   int expert_parallel = 16, tensor = 1, tokens = 24;
   ReplicaChoice choice = ReplicaChoice::even;
   std::uint64_t seed = 1;
+  int pipeline = 1;
 };
 
 inline Cluster make_cluster(int nodes) {
@@ -74,7 +75,7 @@ struct StepWorld {
   MoeModel model = load_model("gpt-oss-20b");
 
   explicit StepWorld(const StepCase& c) : cluster(make_cluster(c.nodes)) {
-    plan.parallelism = {cluster.ranks(), c.expert_parallel, c.tensor};
+    plan.parallelism = {cluster.ranks(), c.expert_parallel, c.tensor, c.pipeline};
     plan.redundant_experts = c.redundant;
     plan.placement = make_placement(c);
     plan.replica_choice = c.choice;

@@ -45,6 +45,20 @@ TEST_CASE("a prompt takes as many steps as it fills with a rank's chunks") {
   }
 }
 
+// Two stages, chunks of 512: n chunks need n + 1 rounds of half a step.
+TEST_CASE("a prompt's chunks follow one another through a pipeline") {
+  Batch batch;
+  batch.by_rank = {{{0, Phase::prefill, 1024, 0}}};
+  batch.rows = {std::vector<std::uint32_t>(1024)};
+  for (const auto& [prompt, rounds] :
+       {std::pair(512.0, 2), std::pair(513.0, 3), std::pair(1024.0, 3), std::pair(4096.0, 9)}) {
+    PointResult result = with_step_time(2);
+    add_request_times({batch}, prompt, result, 2);
+    CHECK(find_metric(result, "time_to_first_token")->value == Approx(2 * rounds / 2.0));
+    CHECK(prompt_steps(prompt, 1024, 2) == Approx(rounds / 2.0));
+  }
+}
+
 TEST_CASE("three drafts of which each next is kept less often") {
   CHECK(Drafting{3, 0.5}.output() == Approx(1.875));
   CHECK(Drafting{0, 0.5}.output() == 1);
