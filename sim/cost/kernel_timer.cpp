@@ -25,7 +25,7 @@ KernelCost KernelTimer::time(const KernelWork& work) const {
   const Efficiency& efficiency = efficiencies_.by_kernel.at(work.kernel);
   const FlopsPerSecond peak = accelerator_.peak.at(work.precision) * efficiency.flops;
   const Seconds memory = work.bytes / accelerator_.memory_bandwidth / efficiency.bandwidth;
-  KernelCost cost{work.flops, work.bytes, {}, efficiencies_.basis(work.kernel, work.precision)};
+  KernelCost cost{work.flops, work.bytes, {}, efficiencies_.basis(work.kernel, work.precision), 1};
   Seconds compute = work.flops / peak;
   if (work.tiles.exist()) {
     const TileTime tiles = tile_time(work.tiles, efficiencies_.tiles, peak);
@@ -49,6 +49,7 @@ KernelCost KernelTimer::sum(const std::vector<KernelWork>& works) const {
     total.bytes += parts.back().bytes;
     total.time += parts.back().time;
   }
+  total.launches = static_cast<int>(works.size());
   total.basis = Basis::exact;
   for (const KernelCost& part : parts) {
     if (part.time >= 0.1 * total.time) total.basis = weaker(total.basis, part.basis);

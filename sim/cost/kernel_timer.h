@@ -23,6 +23,7 @@ struct KernelCost {
   Bytes bytes;  // device memory traffic
   Seconds time{};
   Basis basis = Basis::datasheet;
+  int launches = 1;  // kernels
 };
 
 // The accelerator must outlive the object.

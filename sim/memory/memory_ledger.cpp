@@ -137,7 +137,9 @@ MemoryLedger build_ledger(const MoeModel& model,
     const auto slot = slots[static_cast<std::size_t>(rank)];
     const auto& set = sets[static_cast<std::size_t>(in_stage / ranks.tensor)];
     RankMemory memory = common;
-    of(memory, MemoryKind::routed_experts) = static_cast<double>(slot.first) * expert;
+    // What is fetched from host memory lands in one more slot, of all layers.
+    const int landing = plan.resident_experts > 0 ? 1 : 0;
+    of(memory, MemoryKind::routed_experts) = static_cast<double>(slot.first + landing) * expert;
     of(memory, MemoryKind::redundant_experts) = static_cast<double>(slot.redundant) * expert;
     of(memory, MemoryKind::kv_cache) = set.kv_cache;
     of(memory, MemoryKind::activations) = set.activations;

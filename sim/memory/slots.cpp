@@ -19,6 +19,7 @@ void count_layer(const Placement& placement,
   for (std::size_t slot = 0; slot < placement.replica_of.size(); ++slot) {
     if (placement.replica_of[slot] == kNoExpert) continue;
     const bool first = seen.insert(placement.replica_of[slot]).second;
+    if (!placement.in_host.empty() && placement.in_host[slot] != 0) continue;
     for (SlotCount& rank : by_rank.subspan(index(placement.rank_of[slot]) * split, split))
       (first ? rank.first : rank.redundant) += layers;
   }

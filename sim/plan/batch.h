@@ -32,6 +32,7 @@ struct Batch {
   std::vector<std::vector<std::uint32_t>> rows;
   std::size_t padding = 0;         // tokens that only fill it up: nobody asked for them
   std::vector<Seconds> host = {};  // by DP rank: before the step's first kernel; empty = none
+  Seconds launch{};                // of the host, for each kernel; 0: graphs were captured
   KernelNoise noise = {};
   int drafts = 0;   // passes of the multi-token prediction module, one token a request each
   double kept = 1;  // of its new tokens: those that are output (drafts may be refused)
@@ -68,6 +69,7 @@ struct WorkloadSpec {
   Drafting drafting = {};
   Seconds host_time{};     // of the host a step (scheduler, sampling), while its GPU does nothing
   double host_spread = 0;  // coefficient of variation of that over DP ranks and steps
+  Seconds launch{};        // of the host for each kernel, while the GPU works; 0: graphs
   KernelNoise noise = {};
   int windows = 0;  // > 0: planning_share is the trace's own first rows, in its order, and the rest
                     // is judged in so many parts, `steps` steps each

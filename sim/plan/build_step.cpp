@@ -47,6 +47,7 @@ StepGraph build_step(const StepInputs& inputs, const Batch& batch) {
       inputs.paths != nullptr ? *inputs.paths : own.emplace(inputs.cluster.fabric);
   StepGraph graph;
   graph.ranks = inputs.plan.parallelism.ranks;
+  graph.launch = batch.launch;
   graph.tokens = std::llround(static_cast<double>(batch.tokens() - batch.padding) * batch.kept);
   if (inputs.plan.parallelism.pipeline > 1)
     add_pipeline(inputs, batch, paths, graph);

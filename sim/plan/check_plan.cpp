@@ -60,6 +60,14 @@ void check_expert_tensor(const Parallelism& parallelism, std::int64_t width) {
                        split, parallelism.tensor, parallelism.expert, split));
 }
 
+void check_resident(const ShardingPlan& plan, std::int64_t experts) {
+  const std::int64_t of_rank = (experts + plan.redundant_experts) / plan.parallelism.expert;
+  if (plan.resident_experts >= 0 && plan.resident_experts <= of_rank) return;
+  refuse("plan.resident_experts",
+         fmt::format("{}: a rank holds {} experts of a layer; 1 to {} of them can stay on the GPU",
+                     plan.resident_experts, of_rank, of_rank));
+}
+
 void check_redundant(const ShardingPlan& plan, std::int64_t experts) {
   const std::int64_t most = experts * (plan.parallelism.expert - 1);
   if (plan.redundant_experts <= most) return;
@@ -122,6 +130,7 @@ void check_plan(const ShardingPlan& plan, const MoeModel& model) {
   check_expert(plan, model.experts);
   check_expert_tensor(plan.parallelism, model.expert_width);
   check_redundant(plan, model.experts);
+  check_resident(plan, model.experts);
 }
 
 }  // namespace moesim

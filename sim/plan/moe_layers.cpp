@@ -119,7 +119,25 @@ void cost_experts(const StepInputs& inputs, const RoutedCopies& copies, MoeLayer
     }
     const KernelCost cost = costs.expert_ffn(counts, costs.layout_after(inputs.plan.dispatch));
     work.expert_ffn.push_back(inputs.costs.slow_of(id_of<Rank>(rank)) * cost.time);
+    work.launches = std::max(work.launches, cost.launches);
     work.basis = weaker(work.basis, cost.basis);
+  }
+}
+
+// Every expert in host memory that a token goes to is copied over PCIe, once a step.
+void fetch_experts(const StepInputs& inputs, const RoutedCopies& copies, MoeLayerWork& work) {
+  const auto layer = static_cast<std::size_t>(work.load.trace_layer);
+  const std::size_t slots = inputs.plan.placement_of(layer, 0).replica_of.size();
+  if (inputs.plan.placement_of(layer, 0).in_host.empty()) return;
+  const auto ranks = static_cast<std::size_t>(copies.ranks);
+  const std::size_t local = copies.per_physical_expert.size() / ranks;
+  work.fetch.assign(ranks, Seconds(0));
+  for (std::size_t slot = 0; slot < copies.per_physical_expert.size(); ++slot) {
+    const Placement& placement = inputs.plan.placement_of(layer, slot / slots);
+    if (copies.per_physical_expert[slot] == 0 || placement.in_host[slot % slots] == 0) continue;
+    const Accelerator& gpu = inputs.cluster.accelerator_of(id_of<Rank>(slot / local));
+    work.fetch[slot / local] += inputs.expert_bytes / gpu.pcie;
+    work.load.fetched += inputs.expert_bytes;
   }
 }
 
@@ -185,6 +203,7 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
         work.combine =
             exchanges_of(paths, exchanges.combine, flows, pass[i], [](ExchangeTraffic&) {});
         cost_experts(inputs, *pass[i], work);
+        fetch_experts(inputs, *pass[i], work);
       }
     }
   };

@@ -13,6 +13,8 @@ struct MoeLayerWork {
   std::vector<Exchange> dispatch, combine;  // stages in order, most have one
   MoeLayerLoad load;  // layer still unset: several model layers may replay this trace layer
   std::vector<Seconds> expert_ffn;  // by rank
+  int launches = 1;                 // kernels of that
+  std::vector<Seconds> fetch;       // by rank: of weights from host memory; empty = none wait there
   Basis basis = Basis::datasheet;   // of expert_ffn
   std::int64_t routed_choices = 0;  // counted from the rows alone
 };

@@ -94,6 +94,7 @@ class Pipeline {
     cell.keep_shares = inputs_.keep_shares;
     cell.flows_every = inputs_.flows_every;
     cell.count_reach = inputs_.count_reach;
+    cell.expert_bytes = inputs_.expert_bytes;
     const Batch batch =
         on_stage(parts_[static_cast<std::size_t>(micro_batch)], stage, ranks_.pipeline);
     std::vector<std::uint32_t> ends = add_cell(

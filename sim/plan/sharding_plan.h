@@ -84,6 +84,7 @@ inline constexpr LogicalExpert kNoExpert{-1};
 struct Placement {
   std::vector<LogicalExpert> replica_of;
   std::vector<Rank> rank_of;
+  std::vector<char> in_host = {};  // by slot: its weights wait in host memory; empty = none's do
 };
 
 // What follows attention under tensor parallelism: every rank gets the sums of its own share of
@@ -94,6 +95,8 @@ struct ShardingPlan {
   Parallelism parallelism;
   TensorReduction tensor_reduction = TensorReduction::scatter;
   int redundant_experts = 0;  // slots beyond the logical experts, per MoE layer and EP group
+  // Slots of a rank and MoE layer whose weights stay on the GPU; 0 = all.
+  int resident_experts = 0;
   std::string placement_strategy = "contiguous";
   std::vector<Placement> placement;  // by trace MoE layer, of every EP group
   // By EP group, then trace MoE layer, where a lost rank has made them differ; all placements of a
@@ -136,7 +139,8 @@ void check_context(const Parallelism& parallelism, const MoeModel& model);
 
 // Throws InputError (key in the message) unless check_pipeline and check_context let it pass and:
 // tensor divides the ranks of a stage; expert divides them; slots = experts + redundant divide by
-// expert (names the nearest EP sizes that do); redundant <= experts * (expert - 1).
+// expert (names the nearest EP sizes that do); redundant <= experts * (expert - 1); resident is at
+// most slots / expert.
 void check_plan(const ShardingPlan& plan, const MoeModel& model);
 
 }  // namespace moesim

@@ -52,6 +52,7 @@ void draw_conditions(const WorkloadSpec& workload,
     batch.noise = workload.noise;
     batch.noise.seed = seed;
     batch.noise.step = static_cast<int>(step);
+    batch.launch = workload.launch;
     batch.host.clear();
     if (workload.host_time.count() == 0) continue;
     for (std::size_t group = 0; group < batch.rows.size(); ++group)

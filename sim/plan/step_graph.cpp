@@ -10,7 +10,7 @@ std::string to_text(TaskKind kind) {
   constexpr std::array kNames{"embedding",      "attention",      "tensor_reduce", "tensor_gather",
                               "router",         "dispatch",       "shared_expert", "expert_ffn",
                               "combine",        "dense_ffn",      "head",          "stage_send",
-                              "context_gather", "context_reduce", "host"};
+                              "context_gather", "context_reduce", "expert_fetch",  "host"};
   return kNames.at(static_cast<std::size_t>(kind));
 }
 

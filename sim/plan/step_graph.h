@@ -33,6 +33,7 @@ enum class TaskKind {
   stage_send,      // a pipeline's stages hand their micro-batches on
   context_gather,  // context parallelism, before attention and
   context_reduce,  // after it
+  expert_fetch,    // weights that wait in host memory are copied to the GPU
   host             // what the host does before the step's first kernel
 };
 inline constexpr std::size_t kTaskKinds = static_cast<std::size_t>(TaskKind::host) + 1;
@@ -92,6 +93,7 @@ struct Task {
   int layer = -1;                // transformer layer; -1 outside the layers
   std::vector<Seconds> by_rank;  // compute only; with a GPU's SMs to itself
   std::vector<Seconds> noise;    // by rank: the part of by_rank that is noise; empty = none
+  int launches = 1;              // kernels that the host launches for it
   int exchange = -1;             // exchange only
   Basis basis = Basis::datasheet;
   int micro_batch = 0;
@@ -109,6 +111,7 @@ struct MoeLayerLoad {  // of one MoE layer, for the report
   RankRange held_by = {};                             // ranks that hold the layer; empty = all
   std::span<const std::uint32_t> of_holders() const;  // by_rank of those
   std::int64_t tokens = 0;                            // new ones that the layer routes
+  Bytes fetched;  // of experts, from host memory, by all ranks together
 };
 
 struct StepGraph {
@@ -117,6 +120,7 @@ struct StepGraph {
   std::vector<Exchange> exchanges;
   std::vector<MoeLayerLoad> loads;  // by micro-batch, then MoE layer
   std::int64_t tokens = 0;          // new tokens of the step
+  Seconds launch{};                 // of the host, for each kernel; 0: graphs were captured
   int stage_ranks = 0;              // of a pipeline's stage; 0 = no pipeline
   std::int64_t routed_copies =
       0;  // token copies that the trace rows imply, counted apart from the exchanges
@@ -141,6 +145,7 @@ struct StepInputs {
   std::size_t flows_every = 1;
   bool count_reach = false;              // MoeLayerLoad::ranks_reached and nodes_reached
   const Migration* migration = nullptr;  // shares the links with dispatch; null = nothing moves
+  Bytes expert_bytes = {};               // of a slot's weights, where some wait in host memory
 };
 
 // Model MoE layer i replays trace layer i % trace.moe_layers(). Under tensor parallelism t a DP

@@ -32,6 +32,7 @@ Task TaskBuilder::of_work(TaskKind kind,
     if (fresh) found->second = std::invoke(cost_of, inputs_.costs.of_kind(gpu), by_rank[rank]);
     task.by_rank.push_back(inputs_.costs.slow_of(id_of<Rank>(rank)) * found->second.time);
     task.basis = weaker(task.basis, found->second.basis);
+    task.launches = std::max(task.launches, found->second.launches);
   }
   return task;
 }
@@ -182,8 +183,15 @@ void TaskBuilder::add_moe(MoeLayerWork& replayed, bool last) {
   add(router_);
   if (shared_expert_parameters(inputs_.model) > 0) add(shared_);
   if (exchanges) add_stages(TaskKind::dispatch, std::move(work.dispatch));
+  if (!work.fetch.empty()) {
+    Task fetch;
+    fetch.kind = TaskKind::expert_fetch;
+    fetch.by_rank = std::move(work.fetch);
+    add(std::move(fetch));
+  }
   Task experts;
   experts.kind = TaskKind::expert_ffn;
+  experts.launches = work.launches;
   experts.by_rank = std::move(work.expert_ffn);
   experts.basis = work.basis;
   add(std::move(experts));

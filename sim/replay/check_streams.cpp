@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "sim/replay/broken_law.h"
+#include "sim/replay/host_clock.h"
 
 namespace moesim {
 namespace {
@@ -14,7 +15,11 @@ constexpr double kTolerance = 1e-9;
 class RankCheck {
  public:
   RankCheck(const StepGraph& graph, const Timeline& timeline, int rank)
-      : graph_(graph), timeline_(timeline), rank_(rank), overlaps_(graph.overlaps()) {}
+      : graph_(graph),
+        timeline_(timeline),
+        rank_(rank),
+        overlaps_(graph.overlaps()),
+        host_(graph) {}
 
   // Returns the rank's last end.
   double run() {
@@ -74,7 +79,9 @@ class RankCheck {
   }
 
   void check_cost(std::size_t task) {
-    const double cost = graph_.tasks[task].by_rank[static_cast<std::size_t>(rank_)].count();
+    const auto rank = static_cast<std::size_t>(rank_);
+    const double cost =
+        graph_.tasks[task].by_rank[rank].count() + host_.stall(task, rank, start(task));
     const double lost = overlaps_ ? taken(task) : 0;
     if (std::abs(end(task) - start(task) - lost - cost) > slack())
       broken(
@@ -87,6 +94,7 @@ class RankCheck {
   const Timeline& timeline_;
   const int rank_;
   const bool overlaps_;
+  HostClock host_;
   std::vector<Holding> holding_;
   std::size_t first_ = 0;  // of those that have not ended when the kernel begins
 };

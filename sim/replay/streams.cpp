@@ -21,6 +21,7 @@ Streams::Streams(const StepGraph& graph, Timeline& timeline)
       last_kernel_(kNone),
       last_exchange_(kNone),
       of_rank_(ranks_) {
+  if (graph.launch.count() > 0) hosts_.assign(ranks_, HostClock(graph));
   for (std::size_t task = 0; task < graph.tasks.size(); ++task) {
     exchange_before_.push_back(last_exchange_);
     if (graph.tasks[task].exchange < 0)
@@ -78,7 +79,8 @@ double Streams::pass_exchange(std::size_t task, std::size_t rank) {
 void Streams::finish_kernel(std::size_t task, std::size_t rank) {
   if (!overlaps_) {
     const double start = awaited(task, rank);
-    at(task, rank) = {Seconds(start), Seconds(start) + graph_.tasks[task].by_rank[rank]};
+    at(task, rank) = {Seconds(start), Seconds(start) + Seconds(stall(task, rank, start)) +
+                                          graph_.tasks[task].by_rank[rank]};
     return;
   }
   Kernels& kernels = of_rank_[rank];
@@ -108,7 +110,7 @@ void Streams::begin_next(std::size_t rank, double start) {
   const std::size_t task = kernels_[kernels.next];
   kernels.running = true;
   kernels.now = start;
-  kernels.left = graph_.tasks[task].by_rank[rank].count();
+  kernels.left = stall(task, rank, start) + graph_.tasks[task].by_rank[rank].count();
   at(task, rank).start = Seconds(start);
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "sim/plan/step_graph.h"
+#include "sim/replay/host_clock.h"
 #include "sim/replay/replay.h"
 
 namespace moesim {
@@ -46,6 +47,9 @@ class Streams {
   }
   double awaited(std::size_t task, std::size_t rank) const;
   double next_start(std::size_t rank, std::size_t exchange) const;
+  double stall(std::size_t task, std::size_t rank, double start) {
+    return hosts_.empty() ? 0 : hosts_[rank].stall(task, rank, start);
+  }
   void begin_next(std::size_t rank, double start);
   void end_running(std::size_t rank, double end);
   void follow(std::size_t rank, std::size_t exchange, double until, double speed);
@@ -59,6 +63,7 @@ class Streams {
   std::vector<std::size_t> kernels_;          // tasks
   std::vector<std::size_t> exchange_before_;  // by task; kNone: there is none
   std::vector<Kernels> of_rank_;
+  std::vector<HostClock> hosts_;  // by rank; empty: graphs were captured
 };
 
 }  // namespace moesim

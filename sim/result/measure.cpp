@@ -51,6 +51,7 @@ void Measurement::add(const StepGraph& graph, const Timeline& timeline, const Cl
   ++steps_;
   step_seconds_ += timeline.makespan.count();
   tokens_ += graph.tokens;
+  for (const MoeLayerLoad& load : graph.loads) fetched_ += load.fetched;
   for (const Task& task : graph.tasks) {
     Basis& basis = basis_by_kind_[kind_index(task.kind)];
     basis = weaker(basis, task.basis);
@@ -97,7 +98,9 @@ void Measurement::walk_critical_path(const StepGraph& graph, const StepWalk& wal
   for (TaskAt at = walk.last(); at.task != kStepBegin; at = walk.before(at)) {
     const Task& task = graph.tasks[at.task];
     const double seconds = walk.own_seconds(at);
-    seconds_by_kind_[kind_index(task.kind)] += seconds;
+    const double launch = walk.launch_seconds(at);
+    seconds_by_kind_[kind_index(task.kind)] += seconds - launch;
+    seconds_by_kind_[kind_index(TaskKind::host)] += launch;
     if (task.layer >= 0)
       layer_part(layers_[static_cast<std::size_t>(task.layer)], task.kind) += seconds;
     if (!walk.is_exchange(at.task)) continue;

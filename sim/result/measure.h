@@ -53,6 +53,7 @@ class Measurement {
   int steps_ = 0;
   double step_seconds_ = 0, exchange_seconds_ = 0;
   std::int64_t tokens_ = 0;
+  Bytes fetched_;  // of experts, from host memory
   std::vector<double> seconds_by_kind_;
   std::vector<Basis> basis_by_kind_;
   std::vector<LayerResult> layers_;

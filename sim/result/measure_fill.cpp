@@ -95,6 +95,9 @@ void Measurement::fill_metrics(PointResult& result) const {
     add("balancedness", "mean over max token copies of the ranks, mean over MoE layers",
         metric_of(balance / static_cast<double>(rank_load_.size()), "1", Basis::exact));
   }
+  if (plan_.resident_experts > 0)
+    add("expert_fetch", "experts that a GPU copies from host memory in a step, mean over GPUs",
+        metric_of(fetched_.value / rank_steps, "B", Basis::exact));
   const double tokens = static_cast<double>(tokens_) / rank_steps;  // a step and rank
   add("tokens_per_second_per_gpu", "new tokens a second and GPU",
       {tokens / step_metric.value, "1/s", tokens / step_metric.high,

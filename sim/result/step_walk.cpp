@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "sim/replay/host_clock.h"
+
 namespace moesim {
 
 StepWalk::StepWalk(const StepGraph& graph, const Timeline& timeline)
@@ -14,6 +16,7 @@ StepWalk::StepWalk(const StepGraph& graph, const Timeline& timeline)
     before = task;
   }
   find_late();
+  if (graph.launch.count() > 0) find_stalls();
   for (int rank = 0; rank < graph.ranks && !graph.tasks.empty(); ++rank) {
     const TaskAt one = last_of(rank);
     if (rank == 0 || end(one) > end(last_)) last_ = one;
@@ -75,6 +78,21 @@ double StepWalk::own_seconds(TaskAt at) const {
 double StepWalk::noise_seconds(TaskAt at) const {
   const std::vector<Seconds>& noise = graph_.tasks[at.task].noise;
   return noise.empty() ? 0 : noise[static_cast<std::size_t>(at.rank)].count();
+}
+
+void StepWalk::find_stalls() {
+  stalls_.resize(graph_.tasks.size() * static_cast<std::size_t>(graph_.ranks));
+  for (int rank = 0; rank < graph_.ranks; ++rank) {
+    HostClock host(graph_);
+    for (std::size_t task = 0; task < graph_.tasks.size(); ++task)
+      if (!is_exchange(task))
+        stalls_[place({task, rank})] = host.stall(task, static_cast<std::size_t>(rank),
+                                                  timeline_.at(task, rank).start.count());
+  }
+}
+
+double StepWalk::launch_seconds(TaskAt at) const {
+  return stalls_.empty() ? 0 : stalls_[place(at)];
 }
 
 double StepWalk::waited(TaskAt at) const {

@@ -30,7 +30,8 @@ class StepWalk {
   TaskAt before(TaskAt at) const;
   // Time of a task itself, without waiting for other ranks.
   double own_seconds(TaskAt at) const;
-  double noise_seconds(TaskAt at) const;  // of that
+  double noise_seconds(TaskAt at) const;   // of that
+  double launch_seconds(TaskAt at) const;  // of that: until the host had launched it
   bool is_exchange(std::size_t task) const { return graph_.tasks[task].exchange >= 0; }
 
   // Of an exchange on a rank, while no kernel of that rank ran: its own time, and its waiting.
@@ -44,6 +45,7 @@ class StepWalk {
   }
   double end(TaskAt at) const { return timeline_.at(at.task, at.rank).end.count(); }
   void find_late();
+  void find_stalls();
   void find_exposed(int rank);
 
   const StepGraph& graph_;
@@ -53,6 +55,7 @@ class StepWalk {
   std::vector<std::size_t> on_stream_before_;  // by task; kStepBegin: none
   std::vector<int> late_;                      // by task and rank; -1 for kernels
   std::vector<double> own_, wait_;             // by task and rank; empty when nothing overlaps
+  std::vector<double> stalls_;                 // likewise; empty where graphs were captured
 };
 
 }  // namespace moesim

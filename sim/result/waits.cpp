@@ -14,6 +14,7 @@ Cause cause_of(TaskKind kind) {
     case TaskKind::attention:
       return kContext;
     case TaskKind::expert_ffn:
+    case TaskKind::expert_fetch:
       return kExperts;
     case TaskKind::host:
       return kHost;
@@ -142,7 +143,7 @@ void Waits::take_part(const StepGraph& graph,
                       std::size_t task,
                       Meeting& meeting) {
   const Task& one = graph.tasks[task];
-  double seconds = 0, noise = 0;
+  double seconds = 0, noise = 0, launch = 0;
   const bool of_late = meeting.late_at == TaskAt{task, meeting.late};
   const auto step_back = [&](TaskAt at) {
     if (walk.is_exchange(task)) at.rank = walk.late(at);
@@ -154,6 +155,7 @@ void Waits::take_part(const StepGraph& graph,
     if (way.at.task == task) {
       seconds += way.weight * walk.own_seconds(way.at);
       noise += way.weight * walk.noise_seconds(way.at);
+      launch += way.weight * walk.launch_seconds(way.at);
       way.at = step_back(way.at);
     }
     if (kept > 0 && meeting.ways[kept - 1].at == way.at)
@@ -164,8 +166,9 @@ void Waits::take_part(const StepGraph& graph,
   meeting.ways.resize(kept);
   std::vector<double>& causes = layers_[meeting.layer];
   causes.resize(Waits::causes().size());
-  causes[cause_of(one.kind)] += seconds - noise;
+  causes[cause_of(one.kind)] += seconds - noise - launch;
   causes[kNoise] += noise;
+  causes[kHost] += launch;
   Delay& delay = delays_[static_cast<std::size_t>(meeting.late)];
   const double mean = seconds / meeting.size;
   delay.by_kind[static_cast<std::size_t>(one.kind)] += mean;

@@ -128,6 +128,23 @@ void read_pipeline(const JsonNode& node, const MoeModel& model, Parallelism& siz
   sizes.expert = sizes.stage_ranks();
 }
 
+// What fetching experts from host memory is not built for.
+void check_with_host_memory(const JsonNode& root, const Scenario& scenario) {
+  const auto node = root.at("plan").find("resident_experts");
+  if (!node) return;
+  if (!(load_accelerator(scenario.cluster.accelerator).pcie.value > 0))
+    node->fail("wants experts fetched from host memory; " + scenario.cluster.accelerator +
+               " states no \"pcie\" bandwidth");
+  if (scenario.plan.parallelism.expert_tensor > 1)
+    node->fail("is of whole experts; plan.expert_tensor_parallel splits them");
+  if (scenario.rebalance) node->fail("keeps the experts it was planned with; take out rebalance");
+  for (const Fault& fault : scenario.faults)
+    if (fault.kind == FaultKind::rank_lost)
+      throw InputError(fault.where,
+                       "a rank can be lost where all experts stay on GPUs; plan.resident_experts "
+                       "is given");
+}
+
 // What a pipeline's steps are not built for.
 void check_with_pipeline(const JsonNode& root, const Scenario& scenario) {
   const int stages = scenario.plan.parallelism.pipeline;
@@ -146,9 +163,10 @@ void check_with_pipeline(const JsonNode& root, const Scenario& scenario) {
 
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "expert_tensor_parallel",
-                   "pipeline_parallel", "context_parallel", "redundant_experts", "placement",
-                   "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank", "exchange_sms",
-                   "capacity_factor", "tensor_reduction", "precision", "rebalance", "memory"});
+                   "pipeline_parallel", "context_parallel", "redundant_experts", "resident_experts",
+                   "placement", "replica_choice", "all_to_all", "overlap", "max_tokens_per_rank",
+                   "exchange_sms", "capacity_factor", "tensor_reduction", "precision", "rebalance",
+                   "memory"});
   const int ranks = cluster.options.nodes * cluster.options.gpus_per_node;
   const int sms = load_accelerator(cluster.accelerator).sms;
   ShardingPlan plan;
@@ -164,6 +182,7 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
     if (!node.find("expert_parallel") && sizes.expert_tensor > 1) sizes.expert = 1;
   }
   read_int(node, "redundant_experts", plan.redundant_experts, 0, 1 << 16);
+  read_int(node, "resident_experts", plan.resident_experts, 1, 1 << 16);
   read_int(node, "max_tokens_per_rank", plan.max_tokens_per_rank, 1, 1 << 20);
   read_int(node, "exchange_sms", plan.exchange_sms, 0, sms > 0 ? sms : kMostSms);
   if (const auto factor = node.find("capacity_factor"))
@@ -249,6 +268,7 @@ Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
   if (const auto windows = workload.find("windows"); windows && !scenario.faults.empty())
     windows->fail("windows compare plans on a healthy pool; take out faults or windows");
   check_with_pipeline(root, scenario);
+  check_with_host_memory(root, scenario);
   if (const auto fidelity = root.find("fidelity"); fidelity && fidelity->as_string() != "auto") {
     scenario.fidelity = at_place(*fidelity, [&] { return parse_fidelity(fidelity->as_string()); });
   }

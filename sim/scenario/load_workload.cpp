@@ -60,8 +60,12 @@ void read_conditions(const JsonNode& node, WorkloadSpec& workload) {
     workload.drafting.acceptance = drafting->at("acceptance").as_ratio(0, 1);
   }
   if (const auto host = node.find("host")) {
-    host->allow_only({"time", "spread"});
-    workload.host_time = host->at("time").as_seconds();
+    host->allow_only({"time", "spread", "launch"});
+    const auto time = host->find("time"), launch = host->find("launch");
+    if (!time && !launch)
+      host->fail("needs \"time\", of the host a step, or \"launch\", of the host a kernel");
+    if (time) workload.host_time = time->as_seconds();
+    if (launch) workload.launch = launch->as_seconds();
     if (const auto spread = host->find("spread")) workload.host_spread = spread->as_ratio(0, 4);
   }
   if (const auto noise = node.find("noise")) {

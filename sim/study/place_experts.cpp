@@ -1,6 +1,9 @@
 // Fills the input of a placement strategy from a scenario.
 #include "sim/study/place_experts.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "sim/plan/placement.h"
 #include "sim/plan/placement_file.h"
 #include "sim/plan/weakest_timing.h"
@@ -55,9 +58,7 @@ PlacementCluster cluster_of(const PlacementRequest& request, const RankCosts& co
   return cluster;
 }
 
-}  // namespace
-
-std::vector<Placement> place_experts(const PlacementRequest& request) {
+std::vector<Placement> slots_of(const PlacementRequest& request) {
   const Scenario& scenario = request.scenario;
   if (!scenario.placement_file.empty()) return from_file(request, scenario.placement_file);
   PlacementInput input = counts_of(request);
@@ -69,6 +70,42 @@ std::vector<Placement> place_experts(const PlacementRequest& request) {
   input.cluster = cluster_of(request, costs);
   return Catalog<PlacementPart>::instance().at(scenario.plan.placement_strategy,
                                                "placement")(input);
+}
+
+// Of each rank's slots the most loaded stay on the GPU; a redundant copy counts for its share.
+void keep_resident(const std::vector<std::vector<double>>& load,
+                   const ShardingPlan& plan,
+                   std::vector<Placement>& placements) {
+  const auto resident = static_cast<std::size_t>(plan.resident_experts);
+  for (std::size_t layer = 0; layer < placements.size(); ++layer) {
+    Placement& placement = placements[layer];
+    const std::size_t slots = placement.replica_of.size(),
+                      local = slots / static_cast<std::size_t>(plan.parallelism.expert);
+    std::vector<double> share(slots), copies(load[layer].size());
+    for (const LogicalExpert expert : placement.replica_of) copies[index(expert)] += 1;
+    for (std::size_t slot = 0; slot < slots; ++slot) {
+      const std::size_t expert = index(placement.replica_of[slot]);
+      share[slot] = load[layer][expert] / copies[expert];
+    }
+    placement.in_host.assign(slots, 0);
+    for (std::size_t first = 0; first < slots; first += local) {
+      std::vector<std::size_t> order(local);
+      std::iota(order.begin(), order.end(), first);
+      std::stable_sort(order.begin(), order.end(),
+                       [&](std::size_t a, std::size_t b) { return share[a] > share[b]; });
+      for (std::size_t i = resident; i < local; ++i) placement.in_host[order[i]] = 1;
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<Placement> place_experts(const PlacementRequest& request) {
+  const Scenario& scenario = request.scenario;
+  std::vector<Placement> placements = slots_of(request);
+  if (scenario.plan.resident_experts > 0)
+    keep_resident(expert_load(request.trace, request.planning_rows), scenario.plan, placements);
+  return placements;
 }
 
 }  // namespace moesim

@@ -162,6 +162,17 @@ void note_limits(const Scenario& scenario, PointResult& result) {
         "stage.",
         plan.parallelism.pipeline, plan.parallelism.pipeline));
   }
+  if (plan.resident_experts > 0) {
+    result.notes.push_back(fmt::format(
+        "Of a rank's experts in each layer the {} with most planned load stay on the GPU; every "
+        "other one that a step's tokens go to is copied from host memory at the datasheet's PCIe "
+        "bandwidth, after dispatch and before the experts run: prefetching would hide some of it.",
+        plan.resident_experts));
+  }
+  if (workload.launch.count() > 0)
+    result.notes.emplace_back(
+        "The host launches the model's kernels and exchanges one by one; an engine has more "
+        "kernels, small ones, than the model knows.");
   note_measured_range(scenario, result);
   result.notes.emplace_back(
       "Exchange times under skew are unproven on hardware: no published measurement of one was "

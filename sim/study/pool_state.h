@@ -3,6 +3,7 @@
 
 #include "sim/cost/rank_costs.h"
 #include "sim/memory/memory_ledger.h"
+#include "sim/memory/rank_memory.h"
 #include "sim/plan/fabric_paths.h"
 #include "sim/plan/pool_faults.h"
 #include "sim/plan/step_graph.h"
@@ -30,8 +31,12 @@ struct PoolState {
   PoolState(const PoolState&) = delete;
 
   StepInputs inputs() const {
-    return {source.model, pool.cluster, pool.plan, source.trace,      costs, false, source.threads,
-            &paths,       false,        1,         source.count_reach};
+    StepInputs step{source.model, pool.cluster, pool.plan, source.trace, costs};
+    step.threads = source.threads;
+    step.paths = &paths;
+    step.count_reach = source.count_reach;
+    step.expert_bytes = expert_bytes(source.model, pool.plan);
+    return step;
   }
   MemoryLedger ledger() const;
 };
