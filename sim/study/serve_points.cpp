@@ -70,7 +70,7 @@ void serve_points(const std::string& scenario,
                   const std::vector<std::string>& overrides,
                   int threads,
                   int channel) {
-  const StudyReader study(scenario, overrides);
+  const StudyReader study(scenario, overrides, Outside::allowed);  // run has checked it
   program_hash();  // once here, not again in every process
   std::string buffer;
   for (std::string line; !(line = next_line(channel, buffer)).empty();) {
