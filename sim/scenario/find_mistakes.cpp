@@ -12,6 +12,7 @@
 #include "sim/scenario/schema.h"
 #include "sim/scenario/schema_match.h"
 #include "sim/scenario/study_reader.h"
+#include "sim/scenario/valid_values.h"
 
 namespace moesim {
 namespace {
@@ -168,13 +169,13 @@ class MistakeFinder {
                           pointer == target &&
                           !parent->required.contains(json::json_pointer(target).back());
     std::vector<json> valid;
-    if (node != nullptr) valid = valid_values(*node, value);
+    if (node != nullptr) valid = sample_values(*node, value);
     if (mends_ == Mends::unlikely) std::reverse(valid.begin(), valid.end());
     Candidates all;
     if (node != nullptr && node->is_object && value != nullptr && value->is_object())
       all.values.emplace_back(wrong_parts(*node, *value));
-    if (node != nullptr && value != nullptr && mends_ == Mends::likely)
-      for (const json& meant : likely_values(*node, *value)) all.values.emplace_back(meant);
+    if (node != nullptr && value != nullptr)
+      for (const json& meant : meant_values(*node, *value)) all.values.emplace_back(meant);
     if (optional && mends_ == Mends::likely) all.values.emplace_back();
     for (const json& one : valid) all.values.emplace_back(one);
     if (all.values.size() > kMostMends) all.values.resize(kMostMends);
@@ -182,52 +183,11 @@ class MistakeFinder {
     return all;
   }
 
-  static std::vector<json> valid_values(const SchemaNode& node, const json* wrong) {
-    std::vector<json> valid;
-    for (const json& example : node.examples)
-      if (wrong == nullptr || example != *wrong) valid.push_back(example);
-    return valid;
-  }
-
-  // An object that breaks a rule, with only those of its parts that are wrong by themselves, or
-  // needed: they are still to be found.
-  static json wrong_parts(const SchemaNode& node, const json& value) {
-    json parts = json::object();
-    for (const auto& item : value.items()) {
-      const auto property = node.properties.find(item.key());
-      const bool right =
-          property != node.properties.end() && matches(*property->second, item.value());
-      if (!right || node.required.contains(item.key())) parts[item.key()] = item.value();
-    }
-    return parts;
-  }
-
-  // What may have been meant: the nearest name, a number that was put in quotes, the end of a
-  // range.
-  static std::vector<json> likely_values(const SchemaNode& node, const json& value) {
-    std::vector<json> likely;
-    for (const json& way : node.accepted) {
-      const std::optional<json> meant = way.contains("enum")      ? likely_name(way, value)
-                                        : way.contains("minimum") ? likely_number(way, value)
-                                                                  : std::nullopt;
-      if (meant && *meant != value) likely.push_back(*meant);
-    }
-    return likely;
-  }
-
-  static std::optional<json> likely_name(const json& way, const json& value) {
-    if (!value.is_string()) return std::nullopt;
-    const auto names = way.at("enum").get<std::vector<std::string>>();
-    const auto nearest = nearest_name(value.get<std::string>(), names);
-    return nearest ? std::optional<json>(*nearest) : std::nullopt;
-  }
-
-  static std::optional<json> likely_number(const json& way, const json& value) {
-    const json number =
-        value.is_string() ? json::parse(value.get<std::string>(), nullptr, false) : value;
-    if (!number.is_number() || (way.at("type") == "integer" && !number.is_number_integer()))
-      return std::nullopt;
-    return std::min(std::max(number, way.at("minimum")), way.at("maximum"));
+  std::vector<json> meant_values(const SchemaNode& node, const json& value) const {
+    std::vector<json> meant = likely_values(node, value);
+    if (mends_ == Mends::unlikely)
+      std::erase_if(meant, [&](const json& one) { return !is_unquoted(one, value); });
+    return meant;
   }
 
   const std::string& path_;

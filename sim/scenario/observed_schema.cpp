@@ -2,6 +2,7 @@
 #include "sim/scenario/observed_schema.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 namespace moesim {
 namespace {
@@ -65,6 +66,8 @@ void add_accepted(std::vector<json>& accepted, const json& schema) {
 }
 
 }  // namespace
+
+bool SchemaNode::unseen() const { return accepted.empty() && !is_object && !any_key && !elements; }
 
 const SchemaNode* SchemaNode::at(const std::string& pointer) const {
   return descend(*this, pointer);

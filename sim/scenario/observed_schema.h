@@ -3,7 +3,7 @@
 
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <set>
 #include <string>
 #include <vector>
@@ -24,7 +24,7 @@ struct SchemaNode {
   std::vector<nlohmann::json> examples;  // values that files had there
 
   // Nothing was read of it: no file that was observed has the key.
-  bool unseen() const { return accepted.empty() && !is_object && !any_key && !elements; }
+  bool unseen() const;
   // The node that values at this JSON pointer have; null where none was seen.
   const SchemaNode* at(const std::string& pointer) const;
 };

@@ -65,10 +65,12 @@ TEST_CASE("All mistakes of a file are listed at once, in its order, each once") 
   lines[2] = R"(   "nodes": "4",)";                     // wrong type
   lines[3] = R"(   "nic": "400 GBit", "colour": 1},)";  // wrong unit, unknown key
   lines[5] = R"(   "requests_per_rank": 0,)";           // out of range
+  lines[8] = R"(   "redundant_experts": 31,)";          // 287 slots do not divide by 32 ranks
   lines[9] = R"(   "placement": "eplbb",)";             // unknown name
   lines[11] = R"( "sede": 1})";                         // unknown key of the file itself
   CHECK(places_of(text_of(lines)) == Places{"3 cluster.nodes", "4 cluster.nic", "4 cluster.colour",
-                                            "6 workload.requests_per_rank", "10 plan.placement",
+                                            "6 workload.requests_per_rank",
+                                            "8 plan.expert_parallel", "10 plan.placement",
                                             "12 sede"});
 }
 

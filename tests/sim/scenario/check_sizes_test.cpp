@@ -45,10 +45,10 @@ TEST_CASE("A study of too many points is refused with the memory of its scenario
 
 TEST_CASE("A synthetic trace is refused by its tokens, layers and top-k") {
   // DeepSeek-V3: 58 MoE layers, top-8, 2 bytes each, and 14 bytes a token.
-  const double gib = 2e9 * (58 * 8 * 2 + 14) / std::pow(2.0, 30);
+  const Bytes bytes(2e9 * (58 * 8 * 2 + 14));
   check_refused(" --set workload.trace.synthetic.tokens=2000000000",
-                {"workload.trace.synthetic.tokens", "58 MoE layers and top-8",
-                 std::to_string(static_cast<int>(std::round(gib))) + " GiB", "at most 16.0 GiB"});
+                {"workload.trace.synthetic.tokens", "58 MoE layers and top-8", to_text(bytes),
+                 "at most 16.0 GiB"});
 }
 
 TEST_CASE("The batches of all steps and windows are refused by their tokens") {

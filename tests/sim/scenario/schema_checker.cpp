@@ -82,6 +82,7 @@ std::string SchemaChecker::of_object(const json& schema,
                                      const std::string& at) const {
   for (const json& key : schema.value("required", json::array()))
     if (!value.contains(key.get<std::string>())) return at + ": lacks " + key.dump();
+  const json patterns = schema.value("patternProperties", json::object());
   for (const auto& item : value.items()) {
     const std::string inner = at + "/" + item.key();
     bool known = false;
@@ -90,7 +91,7 @@ std::string SchemaChecker::of_object(const json& schema,
       const std::string said = refusal(schema["properties"][item.key()], item.value(), inner);
       if (!said.empty()) return said;
     }
-    for (const auto& pattern : schema.value("patternProperties", json::object()).items()) {
+    for (const auto& pattern : patterns.items()) {
       if (!std::regex_search(item.key(), std::regex(pattern.key()))) continue;
       known = true;
       const std::string said = refusal(pattern.value(), item.value(), inner);
