@@ -62,11 +62,16 @@ void check_ranks(const JsonNode& node, std::int64_t ranks) {
       to_text(bytes(static_cast<double>(kMostRanks)))));
 }
 
-void check_points(const JsonNode& node, const JsonNode& root, double points, double most) {
+void check_points(
+    const JsonNode& node, const JsonNode& root, double steps, double before, double most) {
+  const double points = steps * before;
   if (points <= most) return;
   const double each = sizeof(StudyPoint) + static_cast<double>(root.json().dump().size());
-  node.fail(fmt::format("spans {:.0f} points, whose scenarios would take {}; at most {:.0f}, {}",
-                        points, to_text(Bytes(each * points)), most, to_text(Bytes(each * most))));
+  node.fail(fmt::format(
+      "spans {:.0f} points ({:.0f} here times {:.0f} of the axes before), whose scenarios would "
+      "take "
+      "{}; at most {:.0f} points, {}",
+      points, steps, before, to_text(Bytes(each * points)), most, to_text(Bytes(each * most))));
 }
 
 }  // namespace moesim

@@ -23,7 +23,9 @@ void check_sizes(const JsonNode& root, const Scenario& scenario);
 // InputError at `node`: more than kMostRanks.
 void check_ranks(const JsonNode& node, std::int64_t ranks);
 
-// InputError at `node` for more than `most` points of a study whose file is `root`.
-void check_points(const JsonNode& node, const JsonNode& root, double points, double most);
+// InputError at `node`, an axis of `steps` values after axes of `before` points, for more than
+// `most` points of a study whose file is `root`.
+void check_points(
+    const JsonNode& node, const JsonNode& root, double steps, double before, double most);
 
 }  // namespace moesim

@@ -59,7 +59,7 @@ class AxisReader {
   }
 
   void count(std::size_t steps, const JsonNode& node) {
-    check_points(node, root_, static_cast<double>(steps) * static_cast<double>(points_),
+    check_points(node, root_, static_cast<double>(steps), static_cast<double>(points_),
                  kMostPoints);
     points_ *= steps;
   }

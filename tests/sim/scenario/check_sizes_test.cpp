@@ -40,7 +40,7 @@ TEST_CASE("A study of too many points is refused with the memory of its scenario
   values += "]";
   check_refused(
       " --set 'vary={\"workload.steps\":" + values + ",\"workload.context\":" + values + "}'",
-      {"spans 160000 points", "B; at most 100000"});
+      {"spans 160000 points (400 here times 400", "B; at most 100000 points"});
 }
 
 TEST_CASE("A synthetic trace is refused by its tokens, layers and top-k") {
