@@ -95,6 +95,7 @@ void add_calibrate(CLI::App& command) {
                      "fit on the \"calibrate\" records of a record file instead");
   command.add_option("-o,--out", options->out, "calibration file to write (calibration.json)");
   add_conditions(command, options->given);
+  command.footer("Example: moesim calibrate logs/*.txt --accelerator H800 --out calibration.json");
   command.callback([options] { calibrate(*options); });
 }
 

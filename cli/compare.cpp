@@ -12,6 +12,7 @@
 #include "analysis/report/text_table.h"
 #include "cli/commands.h"
 #include "cli/measured_file.h"
+#include "cli/outside_option.h"
 #include "cli/progress.h"
 #include "sim/io/files.h"
 #include "sim/plan/placement.h"
@@ -28,12 +29,13 @@ struct CompareArguments {
   std::vector<std::string> strategies, overrides;
   std::string measured;
   int windows = 0, jobs = 0;
+  Outside outside = Outside::refused;
 };
 
 // All strategies, the scenario's own first: it stands for the plan in use.
 std::vector<std::string> every_strategy(const CompareArguments& arguments) {
   std::vector<std::string> names = Catalog<PlacementPart>::instance().names();
-  const Study own = load_study(arguments.scenario, arguments.overrides);
+  const Study own = load_study(arguments.scenario, arguments.overrides, arguments.outside);
   const auto found =
       std::find(names.begin(), names.end(), own.points.front().scenario.plan.placement_strategy);
   if (found != names.end()) std::rotate(names.begin(), found, found + 1);
@@ -46,8 +48,9 @@ std::vector<std::string> all_overrides(const CompareArguments& arguments) {
       arguments.strategies.empty() ? every_strategy(arguments) : arguments.strategies;
   std::vector<std::string> overrides = arguments.overrides;
   overrides.push_back("vary=" + nlohmann::json{{"plan.placement", names}}.dump());
-  const int own =
-      load_study(arguments.scenario, arguments.overrides).points.front().scenario.workload.windows;
+  const int own = load_study(arguments.scenario, arguments.overrides, arguments.outside)
+                      .points.front()
+                      .scenario.workload.windows;
   const int windows = arguments.windows > 0 ? arguments.windows : own > 0 ? own : kWindows;
   overrides.push_back(fmt::format("workload.windows={}", windows));
   return overrides;
@@ -119,7 +122,7 @@ void compare(const CompareArguments& arguments) {
       arguments.measured.empty() ? std::vector<MeasuredPoint>{} : read_measured(arguments.measured);
   RunOptions options;
   options.overrides = all_overrides(arguments);
-  const Study study = load_study(arguments.scenario, options.overrides);
+  const Study study = load_study(arguments.scenario, options.overrides, arguments.outside);
   options.out =
       arguments.out.empty()
           ? "out/" + std::filesystem::path(arguments.scenario).stem().string() + "_compare"
@@ -139,8 +142,9 @@ void add_compare(CLI::App& command) {
   const auto arguments = std::make_shared<CompareArguments>();
   command.add_option("scenario", arguments->scenario, "scenario file (JSON)")->required();
   command
-      .add_option("--strategies", arguments->strategies,
-                  "placement strategies, the one in use first (default: all)")
+      .add_option(
+          "--strategies", arguments->strategies,
+          "placement strategies of `moesim list placements`, the one in use first (default: all)")
       ->delimiter(',');
   command
       .add_option("--windows", arguments->windows,
@@ -155,6 +159,7 @@ void add_compare(CLI::App& command) {
       .add_option("--set", arguments->overrides,
                   "override a key: --set workload.planning_share=0.3 (repeatable)")
       ->allow_extra_args(false);
+  add_outside_option(command, arguments->outside);
   command.add_option("--jobs", arguments->jobs, "strategies at a time (default: one a core)")
       ->check(CLI::Range(1, 1024));
   command.footer("Example: moesim compare scenarios/first_run.json --strategies contiguous,eplb");

@@ -9,6 +9,7 @@
 
 #include "analysis/metrics/metric_text.h"
 #include "cli/commands.h"
+#include "cli/outside_option.h"
 #include "cli/progress.h"
 #include "sim/memory/rank_memory.h"
 #include "sim/study/deployment.h"
@@ -23,6 +24,7 @@ struct DeployArguments {
   Traffic traffic;
   int jobs = 0;
   bool json = false;
+  Outside outside = Outside::refused;
 };
 
 struct Pool {
@@ -33,8 +35,8 @@ struct Pool {
 Pool run_pool(const std::string& scenario,
               const std::vector<std::string>& overrides,
               const std::string& out,
-              int jobs) {
-  const Study study = load_study(scenario, overrides);
+              const DeployArguments& arguments) {
+  const Study study = load_study(scenario, overrides, arguments.outside);
   if (study.points.size() != 1)
     throw InputError(
         fmt::format("{}: a pool is one point, the file spans {}; take one with "
@@ -43,7 +45,7 @@ Pool run_pool(const std::string& scenario,
   RunOptions options;
   options.out = out;
   options.overrides = overrides;
-  options.jobs = jobs_or_cores(jobs);
+  options.jobs = jobs_or_cores(arguments.jobs);
   show_progress(options);
   return {study.points.front(), run_study(study, options).points.front()};
 }
@@ -113,9 +115,9 @@ void print_json(const Deployment& deployment) {
 
 void deploy(const DeployArguments& arguments) {
   const Pool prefill = run_pool(arguments.prefill, arguments.prefill_overrides,
-                                arguments.out + "/prefill", arguments.jobs);
-  const Pool decode = run_pool(arguments.decode, arguments.decode_overrides,
-                               arguments.out + "/decode", arguments.jobs);
+                                arguments.out + "/prefill", arguments);
+  const Pool decode =
+      run_pool(arguments.decode, arguments.decode_overrides, arguments.out + "/decode", arguments);
   const Deployment deployment =
       plan_deployment(prefill.result, decode.result, arguments.traffic,
                       hand_over_of(prefill, decode, arguments.traffic.prompt_tokens));
@@ -150,6 +152,7 @@ void add_deploy(CLI::App& command) {
                      "to be carried (default: what one prefill pool gives)");
   command.add_option("--out", arguments->out, "folder of the pools' results")
       ->capture_default_str();
+  add_outside_option(command, arguments->outside);
   command.add_option("--jobs", arguments->jobs, "points at a time (default: one a core)")
       ->check(CLI::Range(1, 1024));
   command.add_flag("--json", arguments->json, "print JSON");

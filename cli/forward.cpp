@@ -6,6 +6,7 @@ namespace {
 
 void add_forward(CLI::App& command) {
   command.require_subcommand(1);
+  command.footer("Example: moesim forward random deepseek-v3 --layers 2:4");
   add_commands<ForwardCommand>(command);
 }
 

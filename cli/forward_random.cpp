@@ -45,7 +45,7 @@ void add_random(CLI::App& command) {
   const auto arguments = std::make_shared<RandomArguments>();
   command
       .add_option("model", arguments->model,
-                  "config.json, a folder with one, or a shipped model's name")
+                  "config.json file, a folder with one, or a name of `moesim list models`")
       ->required();
   command.add_option("--layers", arguments->layers,
                      "a:b runs layers a to b-1 (default: two, of different kinds where there are)");

@@ -5,6 +5,7 @@
 
 #include "analysis/analysis.h"
 #include "cli/commands.h"
+#include "cli/listings.h"
 #include "sim/cluster/cluster.h"
 #include "sim/cluster/graph_importer.h"
 #include "sim/model/moe_model.h"
@@ -17,11 +18,6 @@
 
 namespace moesim {
 namespace {
-
-struct Listing {
-  const char* name;
-  std::function<void()> print;
-};
 
 template <class Part>
 void print_catalog() {
@@ -42,30 +38,43 @@ void print_names(const std::vector<std::string>& names) {
   for (const std::string& name : names) fmt::print("  {}\n", name);
 }
 
+template <class Part>
+Listing catalog_listing(const char* kind) {
+  return {kind, [] { return Catalog<Part>::instance().names(); }, print_catalog<Part>};
+}
+
+Listing name_listing(const char* kind, std::vector<std::string> (*names)()) {
+  return {kind, names, [names] { print_names(names()); }};
+}
+
+}  // namespace
+
 const std::vector<Listing>& listings() {
   static const std::vector<Listing> all{
-      {"topologies", print_catalog<TopologyPart>},
-      {"placements", print_catalog<PlacementPart>},
-      {"all_to_all", print_all_to_all},
-      {"collectives", print_catalog<CollectivePart>},
-      {"overlaps", print_catalog<OverlapPart>},
-      {"training_schedules", print_catalog<SchedulePart>},
-      {"charts", print_catalog<ChartPart>},
-      {"importers", print_catalog<TraceImporter>},
-      {"graph_importers", print_catalog<GraphImporter>},
-      {"models", [] { print_names(model_names()); }},
-      {"accelerators", [] { print_names(accelerator_names()); }},
-      {"clusters", [] { print_names(cluster_preset_names()); }},
+      catalog_listing<TopologyPart>("topologies"),
+      catalog_listing<PlacementPart>("placements"),
+      {"all_to_all", [] { return Catalog<AllToAllPart>::instance().names(); }, print_all_to_all},
+      catalog_listing<CollectivePart>("collectives"),
+      catalog_listing<OverlapPart>("overlaps"),
+      catalog_listing<SchedulePart>("training_schedules"),
+      catalog_listing<ChartPart>("charts"),
+      catalog_listing<TraceImporter>("importers"),
+      catalog_listing<GraphImporter>("graph_importers"),
+      name_listing("models", model_names),
+      name_listing("accelerators", accelerator_names),
+      name_listing("clusters", cluster_preset_names),
   };
   return all;
 }
 
+namespace {
+
 void list(const std::string& kind) {
   std::vector<std::string> names;
   for (const Listing& listing : listings()) {
-    names.emplace_back(listing.name);
-    if (!kind.empty() && kind != listing.name) continue;
-    fmt::print("{}\n", listing.name);
+    names.emplace_back(listing.kind);
+    if (!kind.empty() && kind != listing.kind) continue;
+    fmt::print("{}\n", listing.kind);
     listing.print();
     if (!kind.empty()) return;
   }
@@ -75,6 +84,7 @@ void list(const std::string& kind) {
 void add_list(CLI::App& command) {
   const auto kind = std::make_shared<std::string>();
   command.add_option("kind", *kind, "one of them (default: all)");
+  command.footer("Example: moesim list placements");
   command.callback([kind] { list(*kind); });
 }
 

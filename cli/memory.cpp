@@ -93,8 +93,9 @@ void add_load(CLI::App& command, MemoryOptions& options) {
   command
       .add_option("--batch", options.batch, "requests of each DP rank (default: as many as fit)")
       ->check(CLI::Range(0, 1 << 20));
-  command.add_option("--all-to-all", options.load.all_to_all,
-                     "algorithm whose buffers are held (default: none)");
+  command.add_option(
+      "--all-to-all", options.load.all_to_all,
+      "algorithm of `moesim list all_to_all` whose buffers are held (default: none)");
   command
       .add_option("--max-tokens-per-rank", options.load.max_tokens_per_rank,
                   "tokens that its buffers are allocated for (default 128)")
@@ -150,9 +151,11 @@ void print_memory(MemoryOptions options) {
 
 void add_memory(CLI::App& command) {
   const auto options = std::make_shared<MemoryOptions>();
-  command.add_option("--model", options->model, "name in moesim list, or a config.json")
+  command.add_option("--model", options->model, "name in `moesim list models`, or a config.json")
       ->required();
-  command.add_option("--accelerator", options->accelerator, "name or file of an accelerator")
+  command
+      .add_option("--accelerator", options->accelerator,
+                  "name in `moesim list accelerators`, or a file")
       ->required();
   add_sizes(command, *options);
   add_formats(command, *options);

@@ -12,6 +12,7 @@
 #include "analysis/analysis.h"
 #include "cli/commands.h"
 #include "cli/layer_range.h"
+#include "cli/outside_option.h"
 #include "cli/progress.h"
 #include "sim/io/files.h"
 #include "sim/scenario/study_axes.h"
@@ -24,6 +25,7 @@ struct RunArguments {
   std::string scenario, out, shard;
   std::vector<std::string> overrides;
   int jobs = 0;
+  Outside outside = Outside::refused;
   bool links = false, timeline = false;
   std::vector<int> timeline_ranks;
   std::string timeline_layers;
@@ -97,7 +99,7 @@ void report(const StudyResult& result, const RunOptions& options, double seconds
 void run(const RunArguments& arguments) {
   const auto begin = std::chrono::steady_clock::now();
   const RunOptions options = options_of(arguments);
-  const Study study = load_study(arguments.scenario, arguments.overrides);
+  const Study study = load_study(arguments.scenario, arguments.overrides, arguments.outside);
   check_timeline_ranks(options, study);
   StudyRun study_run(study, options);
   study_run.compute();
@@ -120,6 +122,7 @@ void add_run(CLI::App& command) {
       .add_option("--set", arguments->overrides,
                   "override a key: --set plan.placement=eplb (repeatable)")
       ->allow_extra_args(false);
+  add_outside_option(command, arguments->outside);
   command.add_option("--jobs", arguments->jobs, "points at a time (default: one a core)")
       ->check(CLI::Range(1, 1024));
   command.add_option("--shard", arguments->shard,

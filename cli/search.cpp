@@ -14,6 +14,7 @@
 #include "analysis/report/text_table.h"
 #include "cli/commands.h"
 #include "cli/metric_json.h"
+#include "cli/outside_option.h"
 #include "cli/progress.h"
 #include "sim/io/files.h"
 
@@ -25,6 +26,7 @@ struct SearchArguments {
   std::vector<std::string> overrides;
   int jobs = 0;
   bool json = false;
+  Outside outside = Outside::refused;
 };
 
 constexpr std::size_t kWidth = 120;
@@ -117,6 +119,7 @@ void search(const SearchArguments& arguments) {
   options.out = arguments.out.empty()
                     ? "out/" + std::filesystem::path(arguments.scenario).stem().string() + "_search"
                     : arguments.out;
+  options.outside = arguments.outside;
   options.jobs = jobs_or_cores(arguments.jobs);
   show_progress(options);
   const SearchResult result = search_plans(arguments.scenario, options);
@@ -145,6 +148,7 @@ void add_search(CLI::App& command) {
       .add_option("--set", arguments->overrides,
                   "override a key: --set search.limit='\"30 ms\"' (repeatable)")
       ->allow_extra_args(false);
+  add_outside_option(command, arguments->outside);
   command.add_option("--jobs", arguments->jobs, "plans at a time (default: one a core)")
       ->check(CLI::Range(1, 1024));
   command.add_flag("--json", arguments->json, "print the front as JSON");

@@ -6,6 +6,7 @@ namespace {
 
 void add_show(CLI::App& command) {
   command.require_subcommand(1);
+  command.footer("Example: moesim show topology h100-ib");
   add_commands<ShowCommand>(command);
 }
 

@@ -6,6 +6,7 @@
 
 #include "analysis/topology/fabric_picture.h"
 #include "cli/commands.h"
+#include "cli/outside_option.h"
 #include "sim/cluster/fabric_file.h"
 #include "sim/io/files.h"
 #include "sim/io/json_reader.h"
@@ -15,6 +16,7 @@ namespace moesim {
 namespace {
 
 struct ShowArguments {
+  Outside outside = Outside::refused;
   std::string what, out;
   std::vector<std::string> overrides;
   int nodes = 0;
@@ -33,7 +35,9 @@ Fabric fabric_of_graph(const std::string& path) {
 
 ClusterSpec spec_of(const ShowArguments& arguments, bool scenario) {
   if (scenario)
-    return load_study(arguments.what, arguments.overrides).points.front().scenario.cluster;
+    return load_study(arguments.what, arguments.overrides, arguments.outside)
+        .points.front()
+        .scenario.cluster;
   ClusterSpec spec = load_cluster_preset(arguments.what);
   for (const std::string& set : arguments.overrides) {
     const std::size_t equals = set.find('=');
@@ -90,6 +94,7 @@ void add_show_topology(CLI::App& command) {
       ->check(CLI::Range(1, 65536));
   command.add_option("--set", arguments->overrides, "override a key of the cluster")
       ->allow_extra_args(false);
+  add_outside_option(command, arguments->outside);
   command.footer("Example: moesim show topology h100-ib --nodes 40 --out h100.svg");
   command.callback([arguments] { show(*arguments); });
 }

@@ -7,6 +7,7 @@ namespace {
 
 void add_topology(CLI::App& command) {
   command.require_subcommand(1);
+  command.footer("Example: moesim topology import node.txt --out node.json");
   add_commands<TopologyCommand>(command);
 }
 

@@ -44,7 +44,7 @@ void add_import(CLI::App& command) {
   command.add_option("file", arguments->file, "what the other program wrote")->required();
   command.add_option("--out", arguments->out, "graph file to write (JSON)")->required();
   command.add_option("--format", arguments->format,
-                     "nvidia_smi, nccl_xml or simgrid_xml (default: the one that fits)");
+                     "one of `moesim list graph_importers` (default: the one that fits)");
   command.add_option("--nvlink", arguments->nvlink, "one direction of one NVLink, \"25 GB/s\"");
   command.add_option("--nic", arguments->nic, "one direction of a NIC, \"400 Gb/s\"");
   command.add_option("--pcie", arguments->pcie, "one direction of a PCIe port, \"64 GB/s\"");

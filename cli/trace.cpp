@@ -6,6 +6,7 @@ namespace {
 
 void add_trace(CLI::App& command) {
   command.require_subcommand(1);
+  command.footer("Example: moesim trace stats trace.safetensors");
   add_commands<TraceCommand>(command);
 }
 

@@ -6,6 +6,7 @@
 
 #include "cli/commands.h"
 #include "cli/metric_json.h"
+#include "cli/outside_option.h"
 #include "sim/scenario/load_training.h"
 #include "sim/train/training_step.h"
 
@@ -100,12 +101,14 @@ void print_json(const TrainingStep& step) {
 void add_train(CLI::App& command) {
   const auto path = std::make_shared<std::string>();
   const auto as_json = std::make_shared<bool>(false);
+  const auto outside = std::make_shared<Outside>(Outside::refused);
   command.add_option("scenario", *path, "scenario file with workload.phase \"training\"")
       ->required();
   command.add_flag("--json", *as_json, "print JSON; seconds and bytes");
   command.footer("Example: moesim train scenarios/training/deepseek_v3.json");
-  command.callback([path, as_json] {
-    const TrainingScenario scenario = load_training(*path);
+  add_outside_option(command, *outside);
+  command.callback([path, as_json, outside] {
+    const TrainingScenario scenario = load_training(*path, *outside);
     const TrainingStep step = train_step(scenario.model, scenario.cluster, scenario.plan);
     *as_json ? print_json(step) : print_text(scenario, step);
   });

@@ -45,6 +45,7 @@ void add_validate(CLI::App& command) {
   command.add_option("--out", options->out,
                      "also write validation.md, .svg and .csv to this folder");
   command.add_flag("--each", options->each, "list every record");
+  command.footer("Example: moesim validate --each");
   command.callback([options] {
     if (!options->calibration.empty()) check_calibration(options->calibration);
     const std::string records = options->records.empty()

@@ -22,6 +22,8 @@ void add_worker(CLI::App& command) {
   command.add_option("--set", arguments->overrides, "as given to run")->allow_extra_args(false);
   command.add_option("--threads", arguments->threads, "threads that count tokens")
       ->check(CLI::Range(1, 1024));
+  command.footer(
+      "Example: moesim worker scenarios/first_run.json --threads 2, with points on standard input");
   command.callback([arguments] {
     serve_points(arguments->scenario, arguments->overrides, arguments->threads, STDIN_FILENO);
   });

@@ -3,6 +3,7 @@
 
 #include "sim/cluster/fabric_file.h"
 #include "sim/cluster/json_folder.h"
+#include "sim/io/json_path.h"
 #include "sim/io/kept_json.h"
 
 namespace moesim {
@@ -34,18 +35,19 @@ void read_name(const JsonNode& node,
                std::string& value) {
   const auto found = node.find(key);
   if (!found) return;
-  value = found->as_string();
-  const bool is_path = value.find('/') != std::string::npos || value.ends_with(".json");
-  if (!is_path) value = found->as_choice(valid, key);
+  value = name_or_path(*found, valid);
+  if (is_path(value))
+    check_readable(*found, value);
+  else
+    found->as_choice(valid, key);
 }
 
 // A path starts from the folder of the file it stands in, one given by --set from where the user
 // is.
 std::string path_from(const JsonNode& node) {
-  const std::string file = node.where().file, path = node.as_string();
+  const std::string file = node.where().file;
   const std::size_t slash = file.rfind('/');
-  const bool as_it_is = path.starts_with('/') || file.starts_with("--set ");
-  return as_it_is || slash == std::string::npos ? path : file.substr(0, slash + 1) + path;
+  return path_in(node, slash == std::string::npos ? "" : file.substr(0, slash));
 }
 
 void read_graph(const JsonNode& cluster, TopologyOptions& options) {
@@ -58,7 +60,9 @@ void read_graph(const JsonNode& cluster, TopologyOptions& options) {
 }
 
 void read_shape(const JsonNode& node, TopologyOptions& options) {
-  read_int(node, "nodes", options.nodes);
+  // Far more than any pool: how many are too many, and why, is for whoever builds them to say.
+  if (const auto nodes = node.find("nodes"))
+    options.nodes = static_cast<int>(nodes->as_int(1, 1 << 30));
   read_int(node, "gpus_per_node", options.gpus_per_node);
   read_int(node, "nodes_per_leaf", options.nodes_per_leaf);
   read_int(node, "planes", options.planes);
@@ -87,6 +91,15 @@ void read_link_health(const JsonNode& node, ClusterSpec& spec) {
     if (left <= 0) ratio.fail("must be above 0: a link that carries nothing has no time");
     spec.link_health.push_back({name, left, ratio.where()});
   }
+}
+
+ClusterSpec read_preset(const std::string& name, const JsonNode& node) {
+  node.allow_only(cluster_keys());
+  ClusterSpec spec;
+  spec.preset = name;
+  for (const char* key : {"accelerator", "topology", "source"}) node.at(key);
+  read_cluster_keys(node, spec);
+  return spec;
 }
 
 }  // namespace
@@ -154,13 +167,15 @@ void read_cluster_keys(const JsonNode& node, ClusterSpec& spec) {
 std::vector<std::string> cluster_preset_names() { return json_names(kFolder); }
 
 ClusterSpec load_cluster_preset(const std::string& name_or_path) {
-  const JsonNode node = kept_json_file(json_path(kFolder, name_or_path, "cluster preset"));
-  node.allow_only(cluster_keys());
-  ClusterSpec spec;
-  spec.preset = name_or_path;
-  for (const char* key : {"accelerator", "topology", "source"}) node.at(key);
-  read_cluster_keys(node, spec);
-  return spec;
+  return read_preset(name_or_path,
+                     kept_json_file(json_path(kFolder, name_or_path, "cluster preset")));
+}
+
+ClusterSpec load_cluster_preset(const JsonNode& node) {
+  const std::string preset = name_or_path(node, cluster_preset_names());
+  const std::string path = json_path(kFolder, preset, "cluster preset");
+  if (is_path(preset)) check_readable(node, path);
+  return read_preset(preset, open_json(node, path));
 }
 
 Cluster build_cluster(const ClusterSpec& spec) {

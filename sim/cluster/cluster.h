@@ -47,6 +47,8 @@ std::vector<std::string> cluster_preset_names();  // of topologies/clusters, sor
 
 // The preset of that name, or a .json file named by its path. InputError with the nearest name.
 ClusterSpec load_cluster_preset(const std::string& name_or_path);
+// The one that `node` names; where its document may not read a path, neither may this one.
+ClusterSpec load_cluster_preset(const JsonNode& node);
 
 // Overrides what `node`, a preset or the "cluster" part of a scenario, says of these keys:
 // "accelerator", "topology", "source", "link_health", "node_groups", "posted_by" ("gpu" | "cpu"),

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "sim/io/json_reader.h"
+#include "sim/io/json_path.h"
 
 namespace moesim {
 namespace {
@@ -31,10 +31,11 @@ std::vector<NodeGroup> read_node_groups(const JsonNode& node) {
     NodeGroup group;
     group.nodes = static_cast<int>(item.at("nodes").as_int(1, 65536));
     if (const auto name = item.find("accelerator")) {
-      group.accelerator = name->as_string();
-      const bool is_path =
-          group.accelerator.find('/') != std::string::npos || group.accelerator.ends_with(".json");
-      if (!is_path) name->as_choice(accelerator_names(), "accelerator");
+      group.accelerator = name_or_path(*name, accelerator_names());
+      if (is_path(group.accelerator))
+        check_readable(*name, group.accelerator);
+      else
+        name->as_choice(accelerator_names(), "accelerator");
     }
     group.nvlink = read_rate(item, "nvlink");
     group.nic = read_rate(item, "nic");

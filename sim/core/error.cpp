@@ -34,8 +34,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 }  // namespace
 
+InputError::InputError(const std::string& message) : InputError(Location{}, message) {}
+
 InputError::InputError(const Location& where, const std::string& message)
-    : std::runtime_error(located(where, message)) {}
+    : InputError(where, message, where) {}
+
+InputError::InputError(const Location& where, const std::string& message, const Location& origin)
+    : std::runtime_error(located(where, message)),
+      places_(std::make_shared<const Places>(Places{where, origin, message})) {}
 
 std::optional<std::string> nearest_name(std::string_view name,
                                         std::span<const std::string> choices) {

@@ -2,6 +2,7 @@
 // them.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <span>
 #include <stdexcept>
@@ -13,12 +14,14 @@ namespace moesim {
 
 // Where in a file a value stands. line and column count from 1; 0 = unknown. `key` is the dotted
 // path
-// ("plan.expert_parallel").
+// ("plan.expert_parallel"), `pointer` the same as a JSON pointer (RFC 6901), of a value in JSON; of
+// a key that is missing, where it should be.
 struct Location {
   std::string file;
   int line = 0;
   int column = 0;
   std::string key = {};
+  std::string pointer = {};
 };
 
 enum class ExitCode : int { done = 0, check_failed = 1, wrong_input = 2, machine_lacks = 3 };
@@ -27,8 +30,21 @@ enum class ExitCode : int { done = 0, check_failed = 1, wrong_input = 2, machine
 // code 2.
 class InputError : public std::runtime_error {
  public:
-  explicit InputError(const std::string& message) : std::runtime_error(message) {}
+  explicit InputError(const std::string& message);
   InputError(const Location& where, const std::string& message);
+  // Found in another file, at `origin`, which the value at `where` names.
+  InputError(const Location& where, const std::string& message, const Location& origin);
+
+  const Location& where() const { return places_->where; }    // all empty when unknown
+  const Location& origin() const { return places_->origin; }  // `where` unless another was given
+  const std::string& message() const { return places_->message; }  // what() without the place
+
+ private:
+  struct Places {
+    Location where, origin;
+    std::string message;
+  };
+  std::shared_ptr<const Places> places_;  // shared, because an exception's copy must not throw
 };
 
 // A text that should be a quantity is not; the reader that knows the place turns it into an

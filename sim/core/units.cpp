@@ -55,6 +55,13 @@ double parse(std::string_view text, std::span<const UnitName> units, std::string
   throw wrong("has the unknown unit \"" + std::string(unit) + "\"");
 }
 
+// What std::from_chars reads as a number, any blanks, and a unit.
+std::string pattern_of(std::span<const UnitName> units) {
+  std::string names;
+  for (const UnitName& unit : units) names += (names.empty() ? "" : "|") + std::string(unit.name);
+  return R"(^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? *()" + names + ")$";
+}
+
 std::string three_digits(double value, std::span<const UnitName> units) {
   const UnitName* best = &units.front();
   for (const UnitName& unit : units) {
@@ -78,6 +85,23 @@ BytesPerSecond parse_bytes_per_second(std::string_view text) {
 }
 FlopsPerSecond parse_flops_per_second(std::string_view text) {
   return FlopsPerSecond(parse(text, kFlopUnits, "989 TFLOP/s"));
+}
+
+template <>
+std::string quantity_pattern<Bytes>() {
+  return pattern_of(kByteUnits);
+}
+template <>
+std::string quantity_pattern<Seconds>() {
+  return pattern_of(kSecondUnits);
+}
+template <>
+std::string quantity_pattern<BytesPerSecond>() {
+  return pattern_of(kRateUnits);
+}
+template <>
+std::string quantity_pattern<FlopsPerSecond>() {
+  return pattern_of(kFlopUnits);
 }
 
 std::string to_text(Bytes bytes) {

@@ -96,6 +96,18 @@ Seconds parse_seconds(std::string_view text);
 BytesPerSecond parse_bytes_per_second(std::string_view text);
 FlopsPerSecond parse_flops_per_second(std::string_view text);
 
+// The texts that parse_* takes for a quantity, as a regular expression (ECMA 262).
+template <class Value>
+std::string quantity_pattern();
+template <>
+std::string quantity_pattern<Bytes>();
+template <>
+std::string quantity_pattern<Seconds>();
+template <>
+std::string quantity_pattern<BytesPerSecond>();
+template <>
+std::string quantity_pattern<FlopsPerSecond>();
+
 // Human forms for people to read: "12.3 GiB", "48.1 us", "50 GB/s". Three significant digits.
 std::string to_text(Bytes bytes);
 std::string to_text(Seconds seconds);

@@ -16,14 +16,23 @@ std::string installed_folder() {
   return (program.parent_path().parent_path() / "share/moesim").string();
 }
 
+std::array<std::string, 3> roots() {
+  const char* configured = std::getenv("MOESIM_DATA");
+  return {configured == nullptr ? "" : configured, MOESIM_SOURCE_DIR, installed_folder()};
+}
+
 }  // namespace
+
+std::vector<std::string> data_folders() {
+  std::vector<std::string> folders;
+  for (const std::string& root : roots())
+    if (!root.empty() && std::filesystem::exists(root)) folders.push_back(root);
+  return folders;
+}
 
 std::string data_path(const std::string& relative) {
   std::string tried;
-  const char* configured = std::getenv("MOESIM_DATA");
-  const std::array<std::string, 3> roots{configured == nullptr ? "" : configured, MOESIM_SOURCE_DIR,
-                                         installed_folder()};
-  for (const std::string& root : roots) {
+  for (const std::string& root : roots()) {
     if (root.empty()) continue;
     const std::filesystem::path path = std::filesystem::path(root) / relative;
     if (std::filesystem::exists(path)) return path.string();

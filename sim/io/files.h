@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace moesim {
 
@@ -71,5 +72,6 @@ std::string sha256(std::string_view text);
 // source tree the program was built in, else the installed share folder. MachineError when none
 // exists.
 std::string data_path(const std::string& relative);
+std::vector<std::string> data_folders();  // those of them that there are
 
 }  // namespace moesim

@@ -25,6 +25,12 @@ JsonNode read_json_text(std::string_view text, const std::string& name) {
   return JsonDocument::parse(std::string(text), name);
 }
 
+// Costs a comparison where nobody observes: what is told is made by `schema` when it is wanted.
+template <class Schema>
+void JsonNode::tell(Schema schema) const {
+  if (document_->observer != nullptr) document_->observer->accepts(pointer_, schema());
+}
+
 JsonNode::JsonNode(std::shared_ptr<const JsonDocument> document,
                    const nlohmann::json* value,
                    std::string pointer)
@@ -37,12 +43,18 @@ bool JsonNode::is_number() const { return value_->is_number(); }
 bool JsonNode::is_null() const { return value_->is_null(); }
 const nlohmann::json& JsonNode::json() const { return *value_; }
 
+bool JsonNode::is(std::string_view text) const {
+  tell([&] { return nlohmann::json{{"enum", {text}}}; });
+  return value_->is_string() && value_->get_ref<const std::string&>() == text;
+}
+
 Location JsonNode::where() const {
   const auto found = document_->places.find(pointer_);
   Location location = found == document_->places.end()
                           ? Location{}
                           : found->second.source->at_offset(found->second.offset);
   location.key = dotted(pointer_);
+  location.pointer = pointer_;
   return location;
 }
 
@@ -90,12 +102,16 @@ std::optional<JsonNode> JsonNode::find(std::string_view key) const {
 }
 
 JsonNode JsonNode::at(std::string_view key) const {
+  if (document_->observer != nullptr) document_->observer->needed(pointer_, std::string(key));
   if (auto node = find(key)) return *node;
-  fail("the key \"" + std::string(key) + "\" is missing");
+  Location place = where();
+  place.pointer += "/" + escaped_key(key);
+  throw InputError(place, "the key \"" + std::string(key) + "\" is missing");
 }
 
 std::vector<std::string> JsonNode::keys() const {
   if (!value_->is_object()) fail("must be an object, not " + std::string(value_->type_name()));
+  if (document_->observer != nullptr) document_->observer->any_key(pointer_);
   std::vector<std::string> keys;
   for (const auto& item : value_->items()) keys.push_back(item.key());
   return keys;
@@ -103,6 +119,7 @@ std::vector<std::string> JsonNode::keys() const {
 
 std::vector<JsonNode> JsonNode::items() const {
   if (!value_->is_array()) fail("must be a list, not " + std::string(value_->type_name()));
+  if (document_->observer != nullptr) document_->observer->list(pointer_);
   std::vector<JsonNode> items;
   for (std::size_t i = 0; i < value_->size(); ++i) {
     items.push_back(JsonNode(document_, &(*value_)[i], pointer_ + "/" + std::to_string(i)));
@@ -111,7 +128,10 @@ std::vector<JsonNode> JsonNode::items() const {
 }
 
 void JsonNode::allow_only(const std::vector<std::string>& valid) const {
-  for (const std::string& key : keys()) {
+  if (!value_->is_object()) fail("must be an object, not " + std::string(value_->type_name()));
+  if (document_->observer != nullptr) document_->observer->keys_allowed(pointer_, valid);
+  for (const auto& item : value_->items()) {
+    const std::string& key = item.key();
     if (key == "$schema" || key.starts_with("_")) continue;
     if (std::find(valid.begin(), valid.end(), key) != valid.end()) continue;
     JsonNode(document_, &value_->at(key), pointer_ + "/" + escaped_key(key))
@@ -120,25 +140,40 @@ void JsonNode::allow_only(const std::vector<std::string>& valid) const {
 }
 
 std::string JsonNode::as_string() const {
+  tell([] { return nlohmann::json{{"type", "string"}}; });
+  return text();
+}
+
+std::string JsonNode::text() const {
   if (!value_->is_string()) fail("must be a string, not " + value_->dump());
   return value_->get<std::string>();
 }
 
 std::string JsonNode::as_choice(const std::vector<std::string>& valid,
                                 std::string_view kind) const {
-  std::string text = as_string();
-  if (std::find(valid.begin(), valid.end(), text) == valid.end()) {
-    fail("unknown " + std::string(kind) + " \"" + text + "\"" + name_help(text, valid));
+  tell([&] { return nlohmann::json{{"enum", valid}}; });
+  std::string name = text();
+  if (std::find(valid.begin(), valid.end(), name) == valid.end()) {
+    fail("unknown " + std::string(kind) + " \"" + name + "\"" + name_help(name, valid));
   }
-  return text;
+  return name;
 }
 
 bool JsonNode::as_bool() const {
+  tell([] { return nlohmann::json{{"type", "boolean"}}; });
   if (!value_->is_boolean()) fail("must be true or false, not " + value_->dump());
   return value_->get<bool>();
 }
 
 std::int64_t JsonNode::as_int(std::int64_t low, std::int64_t high) const {
+  return as_int(low, high, {low, high});
+}
+
+std::int64_t JsonNode::as_int(std::int64_t low, std::int64_t high, IntRange anywhere) const {
+  tell([&] {
+    return nlohmann::json{
+        {"type", "integer"}, {"minimum", anywhere.low}, {"maximum", anywhere.high}};
+  });
   const std::string range = std::to_string(low) + " to " + std::to_string(high);
   if (!value_->is_number_integer())
     fail("must be a whole number from " + range + ", not " + value_->dump());
@@ -150,23 +185,34 @@ std::int64_t JsonNode::as_int(std::int64_t low, std::int64_t high) const {
 }
 
 double JsonNode::as_number() const {
+  tell([] { return nlohmann::json{{"type", "number"}}; });
+  return number();
+}
+
+double JsonNode::number() const {
   if (!value_->is_number()) fail("must be a number, not " + value_->dump());
-  const double number = value_->get<double>();
-  if (!std::isfinite(number)) fail("must be finite");
-  return number;
+  const double value = value_->get<double>();
+  if (!std::isfinite(value)) fail("must be finite");
+  return value;
 }
 
 double JsonNode::as_ratio(double low, double high) const {
-  const double number = as_number();
-  if (number < low || number > high) {
+  tell([&] { return nlohmann::json{{"type", "number"}, {"minimum", low}, {"maximum", high}}; });
+  const double value = number();
+  if (value < low || value > high) {
     fail(value_->dump() + " is out of range; allowed: " + nlohmann::json(low).dump() + " to " +
          nlohmann::json(high).dump());
   }
-  return number;
+  return value;
 }
 
 template <class Parse>
 auto JsonNode::quantity(Parse parse, std::string_view kind, std::string_view example) const {
+  using Value = decltype(parse(example));
+  tell([&] {
+    return nlohmann::json{
+        {"type", "string"}, {"pattern", quantity_pattern<Value>()}, {"examples", {example}}};
+  });
   if (!value_->is_string()) {
     fail("a " + std::string(kind) + " needs its unit: write a string such as \"" +
          std::string(example) + "\", not " + value_->dump());

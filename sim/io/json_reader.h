@@ -19,6 +19,10 @@ namespace moesim {
 
 class JsonDocument;
 
+struct IntRange {
+  std::int64_t low = 0, high = 0;  // both ends allowed
+};
+
 // A value inside a document: a cheap cursor that keeps the document alive. Every as_*() throws
 // InputError with the location when the value is of another type or out of range.
 class JsonNode {
@@ -28,6 +32,7 @@ class JsonNode {
   bool is_string() const;
   bool is_number() const;
   bool is_null() const;
+  bool is(std::string_view text) const;  // this very string, which the reader treats apart
 
   bool has(std::string_view key) const;
   JsonNode at(std::string_view key) const;                   // InputError when the key is missing
@@ -43,7 +48,9 @@ class JsonNode {
   std::string as_choice(const std::vector<std::string>& valid, std::string_view kind) const;
   bool as_bool() const;
   std::int64_t as_int(std::int64_t low, std::int64_t high) const;  // both ends allowed
-  double as_number() const;                                        // finite
+  // low to high hold in this file, because of what else it says; `anywhere` in every file.
+  std::int64_t as_int(std::int64_t low, std::int64_t high, IntRange anywhere) const;
+  double as_number() const;                        // finite
   double as_ratio(double low, double high) const;  // a bare number between the two, ends allowed
   Bytes as_bytes() const;
   Seconds as_seconds() const;
@@ -64,6 +71,10 @@ class JsonNode {
   JsonNode(std::shared_ptr<const JsonDocument> document,
            const nlohmann::json* value,
            std::string pointer);
+  template <class Schema>
+  void tell(Schema schema) const;  // to the document's observer (json_observer.h)
+  std::string text() const;
+  double number() const;
   template <class Parse>
   auto quantity(Parse parse, std::string_view kind, std::string_view example) const;
 

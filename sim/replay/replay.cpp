@@ -186,12 +186,12 @@ void Replay::end_exchange(std::size_t task, std::size_t rank, double start, doub
   streams_.end_exchange(task, rank, start, ready, alone);
 }
 
+}  // namespace
+
 const std::vector<std::string>& fidelity_names() {
   static const std::vector<std::string> names{"bound", "links", "paths", "flows"};
   return names;
 }
-
-}  // namespace
 
 StepRun::StepRun(const StepGraph& step, const Cluster& cluster)
     : graph(step),

@@ -18,6 +18,7 @@ class FabricPaths;
 // the flows of each source, on those links of their paths that can limit them. `flows`: every flow
 // on its whole path.
 enum class Fidelity { bound, links, paths, flows };
+const std::vector<std::string>& fidelity_names();  // in the enumeration's order
 std::string to_text(Fidelity fidelity);
 Fidelity parse_fidelity(const std::string& text);  // InputError with the valid names
 

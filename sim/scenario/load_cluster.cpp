@@ -4,6 +4,7 @@
 #include "sim/cost/kernel_table.h"
 #include "sim/plan/all_to_all.h"
 #include "sim/scenario/at_place.h"
+#include "sim/scenario/check_sizes.h"
 
 namespace moesim {
 namespace {
@@ -29,14 +30,13 @@ ClusterSpec read_cluster(const JsonNode& node) {
   node.allow_only(keys);
   ClusterSpec spec;
   if (const auto preset = node.find("preset")) {
-    spec = at_place(*preset, [&] { return load_cluster_preset(preset->as_string()); });
+    spec = at_place(*preset, [&] { return load_cluster_preset(*preset); });
   }
   read_cluster_keys(node, spec);
   if (spec.accelerator.empty()) node.fail("needs a \"preset\" or an \"accelerator\"");
   if (spec.topology.empty()) node.fail("needs a \"preset\" or a \"topology\"");
   const std::int64_t ranks = std::int64_t{spec.options.nodes} * spec.options.gpus_per_node;
-  if (ranks > kMostRanks)
-    node.fail("asks for " + std::to_string(ranks) + " GPUs; at most " + std::to_string(kMostRanks));
+  check_ranks(node, ranks);
   check_fabric(node, spec);
   if (!spec.calibration.empty()) {
     const auto calibration = node.find("calibration");

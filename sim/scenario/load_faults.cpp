@@ -2,13 +2,14 @@
 #include "sim/scenario/load_faults.h"
 
 #include "sim/plan/pool_faults.h"
+#include "sim/scenario/check_sizes.h"
 
 namespace moesim {
 namespace {
 
 Seconds read_time(const JsonNode& fault) {
   const auto at = fault.find("at");
-  if (!at || (at->is_string() && at->as_string() == "start")) return Seconds(0);
+  if (!at || at->is("start")) return Seconds(0);
   if (!at->is_string()) at->fail(R"(wants "start" or a time, as in "20 ms")");
   const Seconds time = at->as_seconds();
   if (time < Seconds(0)) at->fail("must not be negative: the first step begins at 0 s");
@@ -23,7 +24,7 @@ void read_link(const JsonNode& node, Fault& fault) {
 
 void read_rank(const JsonNode& node, int ranks, Fault& fault) {
   const JsonNode rank = node.at("rank");
-  fault.rank = Rank{static_cast<std::int32_t>(rank.as_int(0, ranks - 1))};
+  fault.rank = Rank{static_cast<std::int32_t>(rank.as_int(0, ranks - 1, {0, kMostRanks - 1}))};
   fault.where = rank.where();
 }
 

@@ -6,11 +6,14 @@
 #include <algorithm>
 #include <filesystem>
 #include <functional>
+#include <nlohmann/json.hpp>
 
 #include "sim/io/files.h"
+#include "sim/io/json_path.h"
 #include "sim/plan/all_to_all.h"
 #include "sim/plan/overlap.h"
 #include "sim/scenario/at_place.h"
+#include "sim/scenario/check_sizes.h"
 #include "sim/scenario/load_cluster.h"
 #include "sim/scenario/load_faults.h"
 #include "sim/scenario/load_memory.h"
@@ -25,9 +28,17 @@ namespace moesim {
 namespace {
 
 constexpr int kMostSms = 160;  // where an accelerator does not say; Blackwell's full die has 160
+constexpr int kMostSmsOfAny = 1024;  // of an accelerator of anybody's, for editors that know none
 
-std::string path_from(const std::string& folder, const std::string& path) {
-  return path.starts_with('/') || folder.empty() ? path : folder + "/" + path;
+// Where the file's paths start: "folder" says so of a file that `moesim search` has written; it is
+// the scenario searched, or the folder of it.
+std::string folder_of(const JsonNode& root, const std::string& file_folder) {
+  const auto elsewhere = root.find("folder");
+  if (!elsewhere) return file_folder;
+  const std::string named = elsewhere->as_string();
+  return std::filesystem::is_regular_file(named)
+             ? std::filesystem::path(named).parent_path().string()
+             : named;
 }
 
 void read_int(
@@ -40,7 +51,9 @@ void read_forward_run(const JsonNode& node, TraceSource& source) {
   read_int(node, "chunk_tokens", source.chunk_tokens, 2, 1 << 20);
   read_int(node, "prefill_chunk_tokens", source.prefill_chunk_tokens, 1, 1 << 20);
   read_int(node, "batch", source.batch, 1, 1 << 16);
-  read_int(node, "decode_tokens", source.decode_tokens, 0, source.chunk_tokens - 1);
+  if (const auto last = node.find("decode_tokens"))
+    source.decode_tokens =
+        static_cast<int>(last->as_int(0, source.chunk_tokens - 1, {0, (1 << 20) - 1}));
   read_int(node, "generate_tokens", source.generate_tokens, 0, 1 << 20);
   const auto temperature = node.find("temperature");
   const auto seed = node.find("seed");
@@ -77,8 +90,8 @@ TraceSource read_trace_source(const JsonNode& node,
                   "use \"reference\", a checkpoint folder, or a trace \"file\"");
   }
   const JsonNode texts = forward->at("texts");
-  source.forward_texts = texts.as_string() == "reference" ? data_path("workloads/reference/texts")
-                                                          : existing_path(texts, folder);
+  source.forward_texts =
+      texts.is("reference") ? data_path("workloads/reference/texts") : existing_path(texts, folder);
   read_forward_run(*forward, source);
   return source;
 }
@@ -184,7 +197,9 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
   read_int(node, "redundant_experts", plan.redundant_experts, 0, 1 << 16);
   read_int(node, "resident_experts", plan.resident_experts, 1, 1 << 16);
   read_int(node, "max_tokens_per_rank", plan.max_tokens_per_rank, 1, 1 << 20);
-  read_int(node, "exchange_sms", plan.exchange_sms, 0, sms > 0 ? sms : kMostSms);
+  if (const auto held = node.find("exchange_sms"))
+    plan.exchange_sms =
+        static_cast<int>(held->as_int(0, sms > 0 ? sms : kMostSms, {0, kMostSmsOfAny}));
   if (const auto factor = node.find("capacity_factor"))
     plan.capacity_factor = factor->as_ratio(0, 1000);
   if (const auto reduction = node.find("tensor_reduction")) {
@@ -212,16 +227,24 @@ ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const Cluste
 }  // namespace
 
 std::string existing_path(const JsonNode& node, const std::string& folder) {
-  const bool given = node.where().file.starts_with("--set ");
-  std::string path = path_from(given ? "" : folder, node.as_string());
+  std::string path = path_in(node, folder);
   if (!std::filesystem::exists(path)) node.fail("there is no file or folder " + path);
   return path;
 }
 
 std::string resolve_model(const std::string& name, const std::string& folder) {
   if (name == "reference") return data_path("workloads/reference/model");
-  const bool is_path = name.find('/') != std::string::npos || name.ends_with(".json");
-  return is_path ? path_from(folder, name) : name;
+  const bool as_it_is = !is_path(name) || name.starts_with('/') || folder.empty();
+  return as_it_is ? name : folder + "/" + name;
+}
+
+std::string read_model(const JsonNode& node, const std::string& folder) {
+  std::vector<std::string> names = model_names();
+  names.emplace_back("reference");
+  const std::string name = name_or_path(node, names);
+  const std::string resolved = resolve_model(name, folder);
+  if (is_path(name)) check_readable(node, resolved);
+  return resolved;
 }
 
 Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
@@ -230,14 +253,14 @@ Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
   keys.insert(keys.end(), study_keys().begin(), study_keys().end());
   root.allow_only(keys);
   Scenario scenario;
-  const auto elsewhere = root.find("folder");
-  const std::string folder = elsewhere ? elsewhere->as_string() : file_folder;
+  const std::string folder = folder_of(root, file_folder);
   const JsonNode model_node = root.at("model");
   const auto shapes = root.find("shapes_from");
   const JsonNode& shapes_node = shapes ? *shapes : model_node;
   if (const auto name = root.find("name")) scenario.name = name->as_string();
-  scenario.routed_by = model_node.as_string();
-  scenario.model = resolve_model(shapes_node.as_string(), folder);
+  read_model(model_node, folder);
+  scenario.routed_by = model_node.json().get<std::string>();
+  scenario.model = read_model(shapes_node, folder);
   scenario.repeat_trace_layers = shapes.has_value();
   const MoeModel model = at_place(shapes_node, [&] { return load_model(scenario.model); });
   const JsonNode workload = root.at("workload");
@@ -269,11 +292,15 @@ Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
     windows->fail("windows compare plans on a healthy pool; take out faults or windows");
   check_with_pipeline(root, scenario);
   check_with_host_memory(root, scenario);
-  if (const auto fidelity = root.find("fidelity"); fidelity && fidelity->as_string() != "auto") {
-    scenario.fidelity = at_place(*fidelity, [&] { return parse_fidelity(fidelity->as_string()); });
+  if (const auto fidelity = root.find("fidelity")) {
+    std::vector<std::string> names = fidelity_names();
+    names.emplace_back("auto");
+    const std::string name = fidelity->as_choice(names, "fidelity");
+    if (name != "auto") scenario.fidelity = parse_fidelity(name);
   }
   if (const auto seed = root.find("seed"))
     scenario.seed = static_cast<std::uint64_t>(seed->as_int(0, INT64_MAX));
+  check_sizes(root, scenario);
   return scenario;
 }
 

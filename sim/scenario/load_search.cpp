@@ -8,7 +8,11 @@
 namespace moesim {
 
 SearchSpec load_search(const std::string& path, const std::vector<std::string>& overrides) {
-  const JsonNode root = read_study_file(path, overrides);
+  // Reads no file that the scenario names.
+  return load_search(read_study_file(path, overrides, Outside::allowed));
+}
+
+SearchSpec load_search(const JsonNode& root) {
   const auto found = root.find("search");
   if (!found)
     root.fail(

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/io/json_reader.h"
+
 namespace moesim {
 
 enum class SearchObjective { throughput, gpus };  // most tokens/s/GPU; fewest GPUs for a load
@@ -23,5 +25,6 @@ struct SearchSpec {
 //              "limit": "50 ms", "tokens_per_second": 50000, "budget": 500}
 // InputError with the place for anything else; a file without "search" has nothing to search.
 SearchSpec load_search(const std::string& path, const std::vector<std::string>& overrides);
+SearchSpec load_search(const JsonNode& root);
 
 }  // namespace moesim

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "sim/io/files.h"
+#include "sim/io/json_path.h"
 #include "sim/scenario/load_faults.h"
 #include "sim/scenario/load_scenario.h"
 #include "sim/scenario/study_reader.h"
@@ -41,14 +41,22 @@ std::string faulted_pool(const StudyPoint& point) {
 
 }  // namespace
 
-JsonNode read_study_file(const std::string& path, const std::vector<std::string>& overrides) {
+JsonNode read_study_file(const std::string& path,
+                         const std::vector<std::string>& overrides,
+                         Outside outside) {
   JsonNode root = read_json_file(path);
+  if (outside == Outside::refused) root = guarded(root, readable_files(root, path));
   for (const std::string& argument : overrides) root = apply_override(root, argument);
   return root;
 }
 
-StudyReader::StudyReader(const std::string& path, const std::vector<std::string>& overrides)
-    : path_(path), root_(read_study_file(path, overrides)), axes_(read_study_axes(root_)) {
+StudyReader::StudyReader(const std::string& path,
+                         const std::vector<std::string>& overrides,
+                         Outside outside)
+    : StudyReader(path, read_study_file(path, overrides, outside)) {}
+
+StudyReader::StudyReader(std::string path, JsonNode root)
+    : path_(std::move(path)), root_(std::move(root)), axes_(read_study_axes(root_)) {
   for (const StudyAxis& axis : axes_) size_ *= axis.values.size();
 }
 
@@ -87,8 +95,14 @@ StudyPoint StudyReader::point(std::size_t index) const {
   return point;
 }
 
-Study load_study(const std::string& path, const std::vector<std::string>& overrides) {
-  const StudyReader reader(path, overrides);
+Study load_study(const std::string& path,
+                 const std::vector<std::string>& overrides,
+                 Outside outside) {
+  return load_study(path, read_study_file(path, overrides, outside));
+}
+
+Study load_study(const std::string& path, const JsonNode& root) {
+  const StudyReader reader(path, root);
   Study study;
   study.file = path;
   std::set<std::string> checked;  // pools whose faults are known to be possible

@@ -3,6 +3,8 @@
 
 #include <filesystem>
 
+#include "sim/io/json_path.h"
+
 namespace moesim {
 namespace {
 
@@ -45,8 +47,7 @@ std::string read_profile_name(const JsonNode& node, const std::string& folder) {
       like->fail("must be a shipped profile's name; write \"profile\" for a path");
     return name;
   }
-  const std::string path = profile->as_string();
-  std::string found = path.starts_with('/') || folder.empty() ? path : folder + "/" + path;
+  std::string found = path_in(*profile, folder);
   if (!std::filesystem::exists(found)) profile->fail("there is no file " + found);
   return found.find('/') == std::string::npos ? "./" + found : found;
 }

@@ -10,6 +10,7 @@
 #include "sim/scenario/at_place.h"
 #include "sim/scenario/load_cluster.h"
 #include "sim/scenario/load_scenario.h"
+#include "sim/scenario/study_reader.h"
 #include "sim/train/pipeline.h"
 #include "sim/train/training_format.h"
 
@@ -115,16 +116,18 @@ void check(const JsonNode& root, const TrainingScenario& scenario) {
 
 }  // namespace
 
-TrainingScenario load_training(const std::string& path) {
-  const JsonNode root = read_json_file(path);
+TrainingScenario load_training(const std::string& path, Outside outside) {
+  return load_training(read_study_file(path, {}, outside), path);
+}
+
+TrainingScenario load_training(const JsonNode& root, const std::string& path) {
   root.allow_only({"name", "model", "cluster", "workload", "plan"});
   const std::string folder = std::filesystem::path(path).parent_path().string();
   TrainingScenario scenario;
   scenario.file = path;
   if (const auto name = root.find("name")) scenario.name = name->as_string();
   const JsonNode model = root.at("model");
-  scenario.model =
-      at_place(model, [&] { return load_model(resolve_model(model.as_string(), folder)); });
+  scenario.model = at_place(model, [&] { return load_model(read_model(model, folder)); });
   scenario.cluster = read_cluster(root.at("cluster"));
   const TopologyOptions& options = scenario.cluster.options;
   scenario.plan.ranks = options.nodes * options.gpus_per_node;

@@ -4,7 +4,9 @@
 #include <string>
 
 #include "sim/cluster/cluster.h"
+#include "sim/io/json_reader.h"
 #include "sim/model/moe_model.h"
+#include "sim/scenario/readable_files.h"
 #include "sim/train/training_plan.h"
 
 namespace moesim {
@@ -22,6 +24,7 @@ struct TrainingScenario {
 // "recompute", "overlap", "capacity_factor", "mtp", "captured"}. A trace gives the experts' loads:
 // of its MoE layers the one whose heaviest rank is the median. All ranks of the cluster take part.
 // InputError with file, line, column and key for every mistake.
-TrainingScenario load_training(const std::string& path);
+TrainingScenario load_training(const std::string& path, Outside outside = Outside::refused);
+TrainingScenario load_training(const JsonNode& root, const std::string& path);  // `path`: root's
 
 }  // namespace moesim

@@ -39,7 +39,7 @@ BatchPadding read_padding(const JsonNode& node) {
   if (const auto sizes = node.find("batch_sizes")) {
     for (const JsonNode& size : sizes->items()) {
       const int least = padding.batch_sizes.empty() ? 1 : padding.batch_sizes.back() + 1;
-      padding.batch_sizes.push_back(static_cast<int>(size.as_int(least, 1 << 20)));
+      padding.batch_sizes.push_back(static_cast<int>(size.as_int(least, 1 << 20, {1, 1 << 20})));
     }
   }
   if (const auto all = node.find("to_largest")) padding.to_largest = all->as_bool();

@@ -12,6 +12,7 @@
 #include "sim/plan/batch.h"
 #include "sim/plan/sharding_plan.h"
 #include "sim/replay/replay.h"
+#include "sim/scenario/readable_files.h"
 
 namespace moesim {
 
@@ -112,7 +113,10 @@ struct Study {
 };
 
 // Reads, overrides (`key=value`, value as JSON or a bare word) and checks a scenario file.
-// InputError with file, line, column and key for every mistake.
-Study load_study(const std::string& path, const std::vector<std::string>& overrides);
+// InputError with file, line, column and key for every mistake, and for a file it names that lies
+// `outside` of what it may read (readable_files.h).
+Study load_study(const std::string& path,
+                 const std::vector<std::string>& overrides,
+                 Outside outside = Outside::refused);
 
 }  // namespace moesim

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "sim/io/json_made.h"
+#include "sim/scenario/check_sizes.h"
 #include "sim/scenario/latin_hypercube.h"
 
 namespace moesim {
@@ -58,9 +59,8 @@ class AxisReader {
   }
 
   void count(std::size_t steps, const JsonNode& node) {
-    if (steps > kMostPoints / points_)
-      node.fail(fmt::format("spans more than {} points: {} here times {} of the axes before",
-                            kMostPoints, steps, points_));
+    check_points(node, root_, static_cast<double>(steps), static_cast<double>(points_),
+                 kMostPoints);
     points_ *= steps;
   }
 

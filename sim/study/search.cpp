@@ -64,10 +64,8 @@ std::string kind_of(const std::string& message) {
   return message;
 }
 
-Study possible_plans(const std::string& path,
-                     const std::vector<std::string>& overrides,
-                     SearchResult& result) {
-  const StudyReader reader(path, overrides);
+Study possible_plans(const std::string& path, const RunOptions& options, SearchResult& result) {
+  const StudyReader reader(path, options.overrides, options.outside);
   result.possible = reader.size();
   Study study;
   study.file = path;
@@ -223,7 +221,7 @@ std::string scenario_text(const StudyPoint& point, const std::string& path) {
   nlohmann::json json = nlohmann::json::parse(point.canonical_json);
   json.erase("_answer");
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
-  json["folder"] = folder.string();
+  json["folder"] = std::filesystem::absolute(path).string();  // readable_files.h
   for (const char* key : {"graph", "calibration", "kernel_table"}) {
     const auto found = json["cluster"].find(key);
     if (found == json["cluster"].end() || !found->is_string()) continue;
@@ -263,7 +261,7 @@ SearchResult search_plans(const std::string& path, const RunOptions& options) {
   const std::vector<std::string> as_asked = coarse.overrides;
   coarse.overrides.emplace_back("fidelity=bound");
   coarse.overrides.emplace_back("workload.steps=1");
-  Study study = possible_plans(path, coarse.overrides, result);
+  Study study = possible_plans(path, coarse, result);
   options.say(fmt::format("trying {} of {} plans", study.points.size(), result.possible));
   result.tried = run_plans(study, coarse, result);
 
@@ -272,7 +270,7 @@ SearchResult search_plans(const std::string& path, const RunOptions& options) {
     result.verdict = miss_text(result.spec, result.tried);
     return result;
   }
-  const StudyReader reader(path, as_asked);
+  const StudyReader reader(path, as_asked, options.outside);
   RunOptions fine = options;
   fine.overrides = as_asked;
   Study front;

@@ -71,7 +71,7 @@ void serve_points(const std::string& scenario,
                   const std::vector<std::string>& overrides,
                   int threads,
                   int channel) {
-  const StudyReader study(scenario, overrides);
+  const StudyReader study(scenario, overrides, Outside::allowed);  // run has checked it
   // Once here, not again in every process.
   program_hash();
   keep_json_files(data_path("topologies/calibration"));

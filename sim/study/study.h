@@ -32,6 +32,7 @@ struct RunOptions {
   bool links = false;  // also out/points/<key>.links.csv, every link and exchange
   std::optional<TimelineChoice> timeline;  // also out/points/<key>.timeline.json
   std::vector<std::string> overrides;  // as given to load_study: the workers load the same study
+  Outside outside = Outside::refused;  // as given to load_study
   std::optional<Shard> shard;          // claim points one by one; nullopt: all are this run's
   std::function<void(const std::string&)> say = [](const std::string&) {
   };  // what is being made, one line each
