@@ -39,6 +39,10 @@ void print_stages(const TrainingStep& step) {
   }
 }
 
+Metric throughput(const TrainingStep& step) {
+  return metric_of(step.tokens_per_second_gpu, "tokens/s/GPU", step.basis);
+}
+
 void print_text(const TrainingScenario& scenario, const TrainingStep& step) {
   const TrainingPlan& plan = scenario.plan;
   if (!scenario.name.empty()) fmt::print("{}\n", scenario.name);
@@ -46,8 +50,10 @@ void print_text(const TrainingScenario& scenario, const TrainingStep& step) {
              scenario.model.name, plan.ranks, scenario.cluster.accelerator, plan.precision,
              plan.micro_batches(), plan.micro_batch, plan.sequence, plan.data());
   fmt::print("step            {}\n", band(metric_of(step.step.count(), "s", step.basis)));
-  fmt::print("throughput      {}\n",
-             band(metric_of(step.tokens_per_second_gpu, "tokens/s/GPU", step.basis)));
+  fmt::print("throughput      {}\n", band(throughput(step)));
+  if (scenario.price.gpu_hour > 0)
+    fmt::print("cost            {} a million tokens\n",
+               band(cost_per_million_tokens(scenario.price, throughput(step))));
   fmt::print("model FLOPs     {}, {:.4g} GFLOP a token, MFU {}\n",
              band(metric_of(step.tflops_gpu, "TFLOP/s/GPU", step.basis)),
              step.flops_per_token.value * 1e-9, share(step.mfu));
@@ -80,11 +86,13 @@ nlohmann::json stage_json(const TrainingStage& stage) {
             {"total", memory.total().value}}}};
 }
 
-void print_json(const TrainingStep& step) {
+void print_json(const TrainingScenario& scenario, const TrainingStep& step) {
   nlohmann::json json;
   json["step"] = metric_json(metric_of(step.step.count(), "s", step.basis));
-  json["throughput"] =
-      metric_json(metric_of(step.tokens_per_second_gpu, "tokens/s/GPU", step.basis));
+  json["throughput"] = metric_json(throughput(step));
+  if (scenario.price.gpu_hour > 0)
+    json["cost_per_million_tokens"] =
+        metric_json(cost_per_million_tokens(scenario.price, throughput(step)));
   json["model_flops"] = metric_json(metric_of(step.tflops_gpu, "TFLOP/s/GPU", step.basis));
   json["mfu"] = metric_json(metric_of(step.mfu, "1", step.basis));
   json["flops_per_token"] = step.flops_per_token.value;
@@ -110,7 +118,7 @@ void add_train(CLI::App& command) {
   command.callback([path, as_json, outside] {
     const TrainingScenario scenario = load_training(*path, *outside);
     const TrainingStep step = train_step(scenario.model, scenario.cluster, scenario.plan);
-    *as_json ? print_json(step) : print_text(scenario, step);
+    *as_json ? print_json(scenario, step) : print_text(scenario, step);
   });
 }
 

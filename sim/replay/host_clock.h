@@ -1,5 +1,5 @@
 // When a rank's host has launched its kernels, where no graph was captured. Formula:
-// docs/models.md, "What steps meet".
+// docs/models.md, "Launches".
 #pragma once
 
 #include <algorithm>

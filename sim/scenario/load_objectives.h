@@ -10,7 +10,8 @@ namespace moesim {
 // prefill; InputError for the other phase's.
 ServiceLevel read_service_level(const JsonNode& node, Phase phase);
 
-// "cluster.price_per_gpu_hour": "2.50 USD": an amount above 0 and a currency, any word.
-Price read_price(const JsonNode& node);
+// "price_per_gpu_hour": "2.50 USD" of the key cluster: an amount above 0 and a currency, any word.
+// Not known where the key is missing.
+Price read_price(const JsonNode& cluster);
 
 }  // namespace moesim

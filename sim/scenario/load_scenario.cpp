@@ -269,8 +269,7 @@ Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
   if (const auto slo = workload.find("slo"))
     scenario.slo = read_service_level(*slo, scenario.workload.phase);
   scenario.cluster = read_cluster(root.at("cluster"));
-  if (const auto price = root.at("cluster").find("price_per_gpu_hour"))
-    scenario.price = read_price(*price);
+  scenario.price = read_price(root.at("cluster"));
   scenario.plan = read_plan(root.at("plan"), model, scenario.cluster);
   if (scenario.workload.drafting.tokens > 0) {
     if (model.mtp_layers.empty())

@@ -9,6 +9,7 @@
 #include "sim/plan/placement.h"
 #include "sim/scenario/at_place.h"
 #include "sim/scenario/load_cluster.h"
+#include "sim/scenario/load_objectives.h"
 #include "sim/scenario/load_scenario.h"
 #include "sim/scenario/study_reader.h"
 #include "sim/train/pipeline.h"
@@ -129,6 +130,7 @@ TrainingScenario load_training(const JsonNode& root, const std::string& path) {
   const JsonNode model = root.at("model");
   scenario.model = at_place(model, [&] { return load_model(read_model(model, folder)); });
   scenario.cluster = read_cluster(root.at("cluster"));
+  scenario.price = read_price(root.at("cluster"));
   const TopologyOptions& options = scenario.cluster.options;
   scenario.plan.ranks = options.nodes * options.gpus_per_node;
   read_workload(root.at("workload"), scenario.plan);

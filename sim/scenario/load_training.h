@@ -6,6 +6,7 @@
 #include "sim/cluster/cluster.h"
 #include "sim/io/json_reader.h"
 #include "sim/model/moe_model.h"
+#include "sim/scenario/price.h"
 #include "sim/scenario/readable_files.h"
 #include "sim/train/training_plan.h"
 
@@ -16,6 +17,7 @@ struct TrainingScenario {
   MoeModel model;
   ClusterSpec cluster;
   TrainingPlan plan;  // checked against model and cluster
+  Price price;
 };
 
 // "model", "cluster", "workload": {"phase": "training", "sequence", "micro_batch", "global_batch",

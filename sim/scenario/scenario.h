@@ -12,6 +12,7 @@
 #include "sim/plan/batch.h"
 #include "sim/plan/sharding_plan.h"
 #include "sim/replay/replay.h"
+#include "sim/scenario/price.h"
 #include "sim/scenario/readable_files.h"
 
 namespace moesim {
@@ -68,11 +69,6 @@ struct RebalancePolicy {
 struct ServiceLevel {
   std::string metric;
   Seconds most{};  // 0: no objective
-};
-
-struct Price {
-  double gpu_hour = 0;  // of one GPU; 0: not known
-  std::string currency;
 };
 
 struct Scenario {

@@ -7,11 +7,9 @@ void add_objectives(const Scenario& scenario, PointResult& result) {
   result.slo = {scenario.slo.metric, scenario.slo.most.count()};
   const Metric* rate = find_metric(result, "tokens_per_second_per_gpu");
   if (scenario.price.gpu_hour <= 0 || rate == nullptr || !(rate->low > 0)) return;
-  const double million = scenario.price.gpu_hour / 3600 * 1e6;  // x seconds of a GPU for a token
   result.metrics.push_back({"cost_per_million_tokens",
                             "of a million new tokens, at the price of a GPU and hour",
-                            {million / rate->value, scenario.price.currency, million / rate->high,
-                             million / rate->low, rate->basis}});
+                            cost_per_million_tokens(scenario.price, *rate)});
 }
 
 }  // namespace moesim
