@@ -73,6 +73,9 @@ const std::vector<Reduced>& library() {
            " --set cluster.nodes_per_leaf=2 --set plan.expert_parallel=32" +
            vary(R"("plan.all_to_all":["deepep_low_latency","deepep_normal"],)"
                 R"("cluster.oversubscription":[1,4])")},
+      {"pipeline_or_experts", 6, 3,
+       kFew + " --set 'zip={\"plan.pipeline_parallel\":[1,2,4],"
+              "\"workload.requests_per_rank\":[4,8,16]}'"},
       {"rebalance", 4, 2,
        kFew + kTwoNodes + " --set workload.windows=2 --set workload.trace.synthetic.tokens=4096" +
            vary(R"("plan.rebalance":["never",{"every":1,"layers_per_chunk":29}])")},
