@@ -16,10 +16,10 @@ add_dependencies(moesim_tests moesim moesim_library)
 
 foreach(source ${MOESIM_TEST_SOURCES})
   file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/tests ${source})
-  if(name STREQUAL "main.cpp")
-    continue()
+  if(NOT name MATCHES "_test\\.cpp$")
+    continue()  # helpers of tests
   endif()
-  string(REGEX REPLACE "(_test)?\\.cpp$" "" test ${name})
+  string(REGEX REPLACE "_test\\.cpp$" "" test ${name})
   add_test(NAME ${test} COMMAND moesim_tests --source-file=*/tests/${name} --no-intro
            WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
   # doctest calls an empty selection a success; here it means that the file's tests are lost.

@@ -76,8 +76,8 @@ std::string chart_svg(const nlohmann::json& option) {
   if (!can_draw_svg()) throw MachineError(kNoNode);
   const ScratchFolder folder;
   write_file(folder / "draw.js", std::string(echarts_script()) + "\n" +
-                                         std::string(chart_functions()) + "\n" +
-                                         std::string(picture_script()));
+                                     std::string(chart_functions()) + "\n" +
+                                     std::string(picture_script()));
   write_file(folder / "option.json", option.dump());
   if (run_node(folder) != 0)
     throw MachineError("Node.js could not draw the chart: " + read_text_file(folder / "said"));

@@ -113,7 +113,7 @@ void check_pipeline(const Parallelism& parallelism, const MoeModel& model) {
     refuse("plan.pipeline_parallel",
            fmt::format("{} does not divide the {} ranks; the nearest that do: {}", stages, ranks,
                        nearest_sizes(divisors(ranks, 0), stages)));
-  if (static_cast<std::size_t>(stages) > model.layers.size())
+  if (stages > 1 && static_cast<std::size_t>(stages) > model.layers.size())
     refuse("plan.pipeline_parallel", fmt::format("{} stages are more than the {} layers of {}",
                                                  stages, model.layers.size(), model.name));
 }

@@ -42,6 +42,7 @@ class Measurement {
   void add_ranks(const StepGraph& graph, const Timeline& timeline, const StepWalk& walk);
   void add_loads(const StepGraph& graph);
   void add_held_rows(const StepGraph& graph);
+  Metric hidden_metric(Basis basis) const;
   void fill_metrics(PointResult& result) const;
   void fill_straggler(PointResult& result) const;
   void fill_links(PointResult& result) const;

@@ -41,6 +41,13 @@ class Sum {
 
 }  // namespace
 
+// Mean over ranks and steps.
+Metric Measurement::hidden_metric(Basis basis) const {
+  double hidden = 0;
+  for (const RankResult& rank : ranks_) hidden += rank.hidden;
+  return metric_of(hidden / (static_cast<double>(ranks_.size()) * steps_), "s", basis);
+}
+
 void Measurement::fill_metrics(PointResult& result) const {
   Sum step, compute, exchanges;
   for (std::size_t k = 0; k < seconds_by_kind_.size(); ++k) {
@@ -75,15 +82,8 @@ void Measurement::fill_metrics(PointResult& result) const {
   add("wait", "mean over ranks of the time spent waiting for others",
       {wait, "s", wait * step_metric.low / std::max(step_metric.value, 1e-30),
        wait * step_metric.high / std::max(step_metric.value, 1e-30), step_metric.basis});
-  double hidden = 0;
-  for (const RankResult& rank : ranks_) hidden += rank.hidden;
-  if (hidden > 0) {
-    const Metric all = exchanges.metric();
-    hidden /= rank_steps;
-    add("hidden_exchanges", "mean over ranks of the exchanges' time while kernels ran",
-        {hidden, "s", hidden * (1 - basis_error(all.basis)), hidden * (1 + basis_error(all.basis)),
-         all.basis});
-  }
+  if (const Metric hidden = hidden_metric(exchanges.metric().basis); hidden.value > 0)
+    add("hidden_exchanges", "mean over ranks of the exchanges' time while kernels ran", hidden);
   double balance = 0;
   for (const auto& load : rank_load_) {
     const double most = static_cast<double>(*std::max_element(load.begin(), load.end()));

@@ -14,6 +14,7 @@
 #include "sim/plan/overlap.h"
 #include "sim/scenario/at_place.h"
 #include "sim/scenario/check_sizes.h"
+#include "sim/scenario/check_together.h"
 #include "sim/scenario/load_cluster.h"
 #include "sim/scenario/load_faults.h"
 #include "sim/scenario/load_memory.h"
@@ -141,39 +142,6 @@ void read_pipeline(const JsonNode& node, const MoeModel& model, Parallelism& siz
   sizes.expert = sizes.stage_ranks();
 }
 
-// What fetching experts from host memory is not built for.
-void check_with_host_memory(const JsonNode& root, const Scenario& scenario) {
-  const auto node = root.at("plan").find("resident_experts");
-  if (!node) return;
-  if (!(load_accelerator(scenario.cluster.accelerator).pcie.value > 0))
-    node->fail("wants experts fetched from host memory; " + scenario.cluster.accelerator +
-               " states no \"pcie\" bandwidth");
-  if (scenario.plan.parallelism.expert_tensor > 1)
-    node->fail("is of whole experts; plan.expert_tensor_parallel splits them");
-  if (scenario.rebalance) node->fail("keeps the experts it was planned with; take out rebalance");
-  for (const Fault& fault : scenario.faults)
-    if (fault.kind == FaultKind::rank_lost)
-      throw InputError(fault.where,
-                       "a rank can be lost where all experts stay on GPUs; plan.resident_experts "
-                       "is given");
-}
-
-// What a pipeline's steps are not built for.
-void check_with_pipeline(const JsonNode& root, const Scenario& scenario) {
-  const int stages = scenario.plan.parallelism.pipeline;
-  if (stages == 1) return;
-  if (scenario.rebalance)
-    root.at("plan")
-        .at("rebalance")
-        .fail(fmt::format("moves experts in a pool of one stage only; plan.pipeline_parallel is {}",
-                          stages));
-  for (const Fault& fault : scenario.faults)
-    if (fault.kind == FaultKind::rank_lost)
-      throw InputError(fault.where, fmt::format("a rank can be lost in a pool of one stage only; "
-                                                "plan.pipeline_parallel is {}",
-                                                stages));
-}
-
 ShardingPlan read_plan(const JsonNode& node, const MoeModel& model, const ClusterSpec& cluster) {
   node.allow_only({"expert_parallel", "tensor_parallel", "expert_tensor_parallel",
                    "pipeline_parallel", "context_parallel", "redundant_experts", "resident_experts",
@@ -289,8 +257,7 @@ Scenario load_scenario(const JsonNode& root, const std::string& file_folder) {
     scenario.faults = read_faults(*faults, scenario.plan.parallelism.ranks);
   if (const auto windows = workload.find("windows"); windows && !scenario.faults.empty())
     windows->fail("windows compare plans on a healthy pool; take out faults or windows");
-  check_with_pipeline(root, scenario);
-  check_with_host_memory(root, scenario);
+  check_together(root, scenario);
   if (const auto fidelity = root.find("fidelity")) {
     std::vector<std::string> names = fidelity_names();
     names.emplace_back("auto");

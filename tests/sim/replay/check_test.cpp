@@ -28,7 +28,7 @@ struct Step {
     add_exchange(graph, TaskKind::dispatch, exchange_of(there, cluster));
     add_compute(graph, TaskKind::expert_ffn, {1e-3, 1e-3, 2e-3, 1e-3});
     add_exchange(graph, TaskKind::combine, exchange_of(back, cluster));
-    graph.loads.push_back({0, 0, {3, 1}, {1, 1, 2, 0}});
+    graph.loads.push_back(load_of({3, 1}, {1, 1, 2, 0}));
     graph.routed_copies = 4;
     timeline = replay(graph, cluster, Fidelity::bound);
   }
@@ -111,7 +111,7 @@ TEST_CASE("check: experts and ranks of a layer get the same token copies") {
 
 TEST_CASE("check: dispatch brings each rank the token copies that it computes") {
   Step step;
-  step.graph.loads[0] = {0, 0, {6, 4}, {3, 4, 0, 3}};
+  step.graph.loads[0] = load_of({6, 4}, {3, 4, 0, 3});
   step.graph.routed_copies = 10;
   for (Exchange& exchange : step.graph.exchanges) exchange.bytes_per_copy = 10e6;
   CHECK(step.broken_law() == "none");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/cluster/cluster.h"
@@ -27,6 +28,15 @@ inline Cluster rails_of(int nodes, int gpus, double oversubscription = 1) {
   options.nic = BytesPerSecond(50e9);
   options.oversubscription = oversubscription;
   return cluster_of("rail_optimized", options);
+}
+
+// Of layer 0: token copies by expert, and by rank.
+inline MoeLayerLoad load_of(std::vector<std::uint32_t> by_expert,
+                            std::vector<std::uint32_t> by_rank) {
+  MoeLayerLoad load;
+  load.by_expert = std::move(by_expert);
+  load.by_rank = std::move(by_rank);
+  return load;
 }
 
 inline Flow flow_of(int source, int destination, double bytes) {

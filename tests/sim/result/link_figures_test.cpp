@@ -46,7 +46,7 @@ struct HotExpert {
     dispatch = exchange_of(back, cluster);
     dispatch.bytes_per_copy = 1;
     add_exchange(graph, TaskKind::combine, dispatch);
-    graph.loads.push_back({0, 0, {1, 1, 1, 5}, {1, 1, 1, 5}});
+    graph.loads.push_back(load_of({1, 1, 1, 5}, {1, 1, 1, 5}));
     LinkFigures figures(healthy, plan);
     const Timeline timeline = replay(graph, cluster, Fidelity::bound);
     figures.add(graph, timeline, cluster);

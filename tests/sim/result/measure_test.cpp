@@ -7,6 +7,8 @@
 
 #include <map>
 
+#include "tests/sim/replay/hand_made.h"
+
 using namespace moesim;
 
 namespace {
@@ -91,7 +93,7 @@ struct HandMade : Timed {
     add_exchange(TaskKind::dispatch, {1, 3}, 2, {3}, {4});
     add_compute(TaskKind::expert_ffn, {5, 1}, {4, 4});
     add_exchange(TaskKind::combine, {9, 5}, 2, {9}, {10});
-    graph.loads = {{0, 0, {10, 40, 6, 4}, {50, 10}}};
+    graph.loads = {hand_made::load_of({10, 40, 6, 4}, {50, 10})};
   }
 };
 
