@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <tuple>
 
 #include "sim/io/json_mend.h"
@@ -124,7 +125,7 @@ class MistakeFinder {
     if (!mended_.contains(target))
       mended_.emplace(target, candidates(error.where().pointer, target));
     Candidates& mine = mended_.at(target);
-    if (mine.next >= mine.values.size()) return false;
+    if (mine.next >= mine.values.size()) return give_up(target);
     const std::optional<json> value = mine.values[mine.next++];
     mine.keeps_parts = value && is_part_of(*value, value_at(target));
     if (mine.keeps_parts)
@@ -134,6 +135,17 @@ class MistakeFinder {
     else if (value_at(target) != nullptr)
       root_ = without(root_, target);
     return true;
+  }
+
+  // No value that was tried is right: the rest of the file is read without it, or without what
+  // holds it.
+  bool give_up(const std::string& target) {
+    for (std::string at = target; !at.empty(); at = parent_of(at)) {
+      if (value_at(at) == nullptr || !given_up_.insert(at).second) continue;
+      root_ = without(root_, at);
+      return true;
+    }
+    return false;
   }
 
   // So that the parts that stay keep their places in the file.
@@ -195,6 +207,7 @@ class MistakeFinder {
   const SchemaNode& schema_;
   Mends mends_;
   std::map<std::string, Candidates> mended_;  // by JSON pointer
+  std::set<std::string> given_up_;            // JSON pointers
 };
 
 // Those that are wrong by themselves, and those that other mends do not change.

@@ -94,6 +94,16 @@ TEST_CASE("What is wrong only because a value was mended is not listed") {
   CHECK(places_of(text_of(lines)) == Places{"5 workload.trace.synthetic.like"});
 }
 
+TEST_CASE("A key that no value makes right hides nothing that comes after it") {
+  std::vector<std::string> lines = good();
+  lines[2] = R"(   "nodes": 4, "price_per_gpu_hour": "2.5",)";
+  lines[6] = R"(   "context": 1024, "slo": {"time_to_first_token": "2 s"}},)";  // not of decode
+  lines[7] = R"( "plan": {"pipeline_parallel": 3,)";
+  CHECK(places_of(text_of(lines)) == Places{"3 cluster.price_per_gpu_hour",
+                                            "7 workload.slo.time_to_first_token",
+                                            "8 plan.pipeline_parallel"});
+}
+
 TEST_CASE("A missing key is listed, and what comes after it") {
   std::vector<std::string> lines = good();
   lines[0] = "{";
