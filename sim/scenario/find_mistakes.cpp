@@ -22,6 +22,7 @@ using nlohmann::json;
 
 constexpr std::size_t kMostMistakes = 100;
 constexpr std::size_t kMostMends = 4;  // of one value
+constexpr std::size_t kMostMendsOfAll = 200;
 
 bool is_training(const JsonNode& root) {
   const json::json_pointer phase("/workload/phase");
@@ -70,7 +71,8 @@ class MistakeFinder {
   std::vector<Mistake> find(const InputError& first) {
     std::vector<Mistake> found;
     std::optional<InputError> error = first;
-    while (error && found.size() < kMostMistakes) {
+    for (std::size_t mends = 0; error && mends < kMostMendsOfAll; ++mends) {
+      if (found.size() == kMostMistakes) break;
       const std::string target = pointer_at(root_, error->where());
       if (!is_consequence(target)) found.push_back({*error, is_by_itself(*error, target)});
       if (target.empty() || !mend(*error, target)) break;
@@ -138,9 +140,11 @@ class MistakeFinder {
   }
 
   // No value that was tried is right: the rest of the file is read without it, or without what
-  // holds it.
+  // holds it. An element of a list stays: without it the others would be taken for it.
   bool give_up(const std::string& target) {
     for (std::string at = target; !at.empty(); at = parent_of(at)) {
+      const json* const holder = value_at(parent_of(at));
+      if (holder != nullptr && holder->is_array()) return false;
       if (value_at(at) == nullptr || !given_up_.insert(at).second) continue;
       root_ = without(root_, at);
       return true;
