@@ -12,7 +12,7 @@ if(MOESIM_PRECOMPILE)
 endif()
 set_source_files_properties(${PROJECT_SOURCE_DIR}/tests/main.cpp PROPERTIES COMPILE_DEFINITIONS
   "MOESIM_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
-add_dependencies(moesim_tests moesim moesim_library)
+add_dependencies(moesim_tests moesim moesim_library moesim_share)
 
 foreach(source ${MOESIM_TEST_SOURCES})
   file(RELATIVE_PATH name ${PROJECT_SOURCE_DIR}/tests ${source})

@@ -208,7 +208,7 @@ json json_schema(ScenarioKind kind) {
     schema["if"] = {{"anyOf", spans}};
     schema["else"] = std::move(complete);
   } else {
-    schema["allOf"] = {std::move(complete)};
+    schema["allOf"] = json::array({std::move(complete)});
   }
   add_descriptions(definitions, kind);
   schema["definitions"] = std::move(definitions);
