@@ -36,7 +36,8 @@ Place find_config(const std::string& name_or_path) {
     const bool generic = path.filename() == "config.json";
     return {path.string(), (generic ? path.parent_path().filename() : path.stem()).string()};
   }
-  throw InputError("unknown model \"" + name_or_path + "\"" + name_help(name_or_path, model_names()));
+  throw InputError("unknown model \"" + name_or_path + "\"" +
+                   name_help(name_or_path, model_names()));
 }
 
 void check(const JsonNode& config, const MoeModel& model) {

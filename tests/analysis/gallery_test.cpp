@@ -10,7 +10,8 @@
 using namespace moesim;
 
 TEST_CASE("Every chart has its picture in the gallery, and no other is there") {
-  const std::string docs = test::source_dir() + "/docs", page = read_text_file(docs + "/gallery.md");
+  const std::string docs = test::source_dir() + "/docs",
+                    page = read_text_file(docs + "/gallery.md");
   const std::vector<std::string> charts = Catalog<ChartPart>::instance().names();
   for (const std::string& chart : charts) {
     CAPTURE(chart);

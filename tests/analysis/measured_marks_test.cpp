@@ -50,7 +50,8 @@ TEST_CASE("A time without a unit is refused with its place") {
                        InputError);
   CHECK_THROWS_WITH_AS(marked("series,x,y\neplb,many,1 ms\n"), doctest::Contains("mine.csv:2:6"),
                        InputError);
-  CHECK_THROWS_WITH_AS(marked("series,x\neplb,64\n"), doctest::Contains("y: the table has no such column"), InputError);
+  CHECK_THROWS_WITH_AS(marked("series,x\neplb,64\n"),
+                       doctest::Contains("y: the table has no such column"), InputError);
   CHECK_THROWS_WITH_AS(marked("series,x,y\n"), doctest::Contains("no measured point"), InputError);
 }
 

@@ -269,6 +269,7 @@ TEST_CASE("An objective is of the phase, and above zero") {
   check_refused(with("{ \"time_to_first_token\": \"2 s\" }"),
                 {"workload.slo.time_to_first_token", "write \"time_per_output_token\""});
   check_refused(with("{ \"time_per_output_token\": \"0 ms\" }"), {"must be above 0 s"});
-  check_refused(with("{ \"time_per_output_token\": 50 }"), {"time_per_output_token", "a time needs its unit"});
+  check_refused(with("{ \"time_per_output_token\": 50 }"),
+                {"time_per_output_token", "a time needs its unit"});
   check_refused(with("{}"), {"workload.slo", "time_per_output_token"});
 }
