@@ -76,6 +76,7 @@ std::vector<Comparison> compare_points(const StudyResult& study) {
   const bool by_throughput = judged_by_throughput(study);
   std::vector<Comparison> comparisons;
   for (std::size_t i = 1; i < order.size(); ++i) {
+    if (meets_slo(study.points[order[0]]) && !meets_slo(study.points[order[i]])) continue;
     Comparison comparison;
     comparison.better = order[0];
     comparison.other = order[i];

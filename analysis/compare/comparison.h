@@ -26,7 +26,8 @@ struct Comparison {
 // rounding the work, not a finding.
 inline constexpr double kEqualRatio = 1.005;
 
-// The best point against every other that ran, the closest first. Empty with fewer than two.
+// The best point against every other that ran, the closest first: where it keeps the study's
+// objective, against those that keep it too. Empty with fewer than two.
 std::vector<Comparison> compare_points(const StudyResult& study);
 
 // The best point that ran; nullopt when none did.

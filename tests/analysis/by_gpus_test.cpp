@@ -4,6 +4,7 @@
 
 #include "analysis/analysis.h"
 #include "analysis/charts/curves_kit.h"
+#include "analysis/compare/comparison.h"
 #include "analysis/compare/objective_text.h"
 #include "sim/scenario/scenario.h"
 #include "sim/study/objectives.h"
@@ -106,6 +107,19 @@ TEST_CASE("The objective is answered with the smallest, the best and the cheapes
   StudyResult plain = pools(1, 2);
   for (PointResult& point : plain.points) point.slo = {};
   CHECK(objective_text(plain).empty());
+}
+
+TEST_CASE("The best plan keeps the objective and is compared with those that keep it") {
+  const StudyResult study = pools(27e-3, 2);  // 32 requests yield more, too slowly
+  REQUIRE(best_point(study).has_value());
+  CHECK(study.points[*best_point(study)].label == "4 nodes, 16");
+  const auto comparisons = compare_points(study);
+  CHECK(comparisons.size() == 3);
+  for (const Comparison& comparison : comparisons) {
+    CHECK(comparison.ratio >= 1);
+    CHECK(meets_slo(study.points[comparison.other]));
+  }
+  CHECK(compare_points(pools(1e-3, 2)).size() == 5);  // none keeps it: all are compared
 }
 
 TEST_CASE("A point beyond memory meets no objective") {
