@@ -1,8 +1,4 @@
 // What a million tokens cost against GPUs, by plan.
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include "analysis/analysis.h"
 #include "analysis/charts/chart_kit.h"
 #include "analysis/charts/curves_kit.h"
@@ -21,9 +17,8 @@ json line_of(const Curve& curve, std::size_t index, double Metric::*end, bool ba
     if (const Metric* cost = find_metric(*at.point, kCost)) data.push_back(mark_of(at, cost->*end));
   json series = line_series(curve.name, index, data);
   if (!band) return series;
-  series["lineStyle"] = {{"type", "dotted"}, {"width", 1}, {"opacity", 0.7}};
+  draw_as_band(series);
   for (json& mark : series["data"]) mark["symbol"] = "none";
-  series["silent"] = true;
   series["tooltip"] = {{"show", false}};
   return series;
 }

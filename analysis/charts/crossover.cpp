@@ -39,9 +39,7 @@ void add_curve(json& option, const Curve& curve, std::size_t index, const TimeUn
   }
   for (const json& end : {low, high}) {
     json series = line_series(curve.name, index, end);
-    series["lineStyle"] = {{"type", "dotted"}, {"width", 1}, {"opacity", 0.7}};
-    series["symbol"] = "none";
-    series["silent"] = true;
+    draw_as_band(series);
     option["series"].push_back(std::move(series));
   }
   option["series"].push_back(line_series(curve.name, index, middle));

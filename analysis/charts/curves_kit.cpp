@@ -138,6 +138,20 @@ std::vector<Curve> curves_over_gpus(const StudyResult& study) {
   return curves;
 }
 
+double largest_of(const std::vector<Curve>& curves, const std::string& metric) {
+  double largest = 0;
+  for (const Curve& curve : curves)
+    for (const Curve::At& at : curve.points)
+      largest = std::max(largest, value_or(*at.point, metric, 0));
+  return largest;
+}
+
+void draw_as_band(nlohmann::json& series) {
+  series["lineStyle"] = {{"type", "dotted"}, {"width", 1}, {"opacity", 0.7}};
+  series["symbol"] = "none";
+  series["silent"] = true;
+}
+
 nlohmann::json mark_of(const Curve::At& at, double value) {
   return {{"value", {at.along, rounded(value)}},
           {"symbol", meets_slo(*at.point) ? "circle" : "emptyCircle"},

@@ -35,6 +35,12 @@ std::vector<Curve> curves_over_batch(const StudyResult& study);
 // left out.
 std::vector<Curve> curves_over_gpus(const StudyResult& study);
 
+// The largest value of a metric on the curves; 0 where no point has it.
+double largest_of(const std::vector<Curve>& curves, const std::string& metric);
+
+// Makes a line one end of a band: thin, dotted, without marks.
+void draw_as_band(nlohmann::json& series);
+
 // A point on a chart: hollow where it misses the study's objective.
 nlohmann::json mark_of(const Curve::At& at, double value);
 // "Hollow: misses the objective of 50 ms." where a point of the curves does.

@@ -1,6 +1,4 @@
 // Dispatch and combine of a step against the size of the EP group.
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "analysis/analysis.h"
@@ -18,22 +16,13 @@ void add_points(json& line, const Curve& curve, double unit, const char* metric)
       line["data"].push_back({at.along, rounded(time->value / unit)});
 }
 
-double longest_of(const std::vector<Curve>& curves, const char* metric) {
-  double longest = 0;
-  for (const Curve& curve : curves)
-    for (const Curve::At& at : curve.points)
-      if (const Metric* time = find_metric(*at.point, metric))
-        longest = std::max(longest, time->value);
-  return longest;
-}
-
 json exchanges_by_ep(const StudyResult& study) {
   const auto place = [](const PointResult& point) -> std::optional<double> {
     if (!point.ran || point.group_ranks < 2) return std::nullopt;
     return point.group_ranks;
   };
   const std::vector<Curve> curves = curves_along(study, place, false);
-  const double longest = std::max(longest_of(curves, "dispatch"), longest_of(curves, "combine"));
+  const double longest = std::max(largest_of(curves, "dispatch"), largest_of(curves, "combine"));
   if (longest == 0) return nullptr;
   const TimeUnit unit = time_unit(longest);
   json option = chart_option(0, "@unit:" + unit.name);

@@ -1,8 +1,4 @@
 // Tokens per second and GPU against GPUs, by plan, and the time that the objective bounds below it.
-#include <fmt/format.h>
-
-#include <algorithm>
-
 #include "analysis/analysis.h"
 #include "analysis/charts/chart_kit.h"
 #include "analysis/charts/curves_kit.h"
@@ -42,11 +38,7 @@ json throughput_by_gpus(const StudyResult& study) {
   const std::vector<Curve> curves = curves_over_gpus(study);
   if (curves.empty()) return nullptr;
   const std::string metric = time_metric(curves);
-  double longest = 0;
-  for (const Curve& curve : curves)
-    for (const Curve::At& at : curve.points)
-      if (const Metric* time = find_metric(*at.point, metric))
-        longest = std::max(longest, time->value);
+  const double longest = largest_of(curves, metric);
   if (longest == 0) return nullptr;
   const TimeUnit unit = time_unit(longest);
   json option = chart_option(0, "");

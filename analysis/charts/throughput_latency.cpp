@@ -33,9 +33,7 @@ json band_series(const Curve& curve, std::size_t index, const TimeUnit& unit, bo
                     rounded(fast ? tokens->high : tokens->low)});
   }
   json series = line_series(curve.name, index, data);  // the legend hides it with its curve
-  series["lineStyle"] = {{"type", "dotted"}, {"width", 1}, {"opacity", 0.7}};
-  series["symbol"] = "none";
-  series["silent"] = true;
+  draw_as_band(series);
   series["tooltip"] = {{"show", false}};
   return series;
 }

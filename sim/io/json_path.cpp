@@ -8,20 +8,17 @@
 #include "sim/io/json_document.h"
 
 namespace moesim {
-namespace {
 
 namespace fs = std::filesystem;
 
-std::string resolved(const std::string& path) {
+std::string resolved_path(const std::string& path) {
   std::error_code failed;
   const fs::path whole = fs::weakly_canonical(fs::absolute(path), failed);
   return failed ? path : whole.string();
 }
 
-}  // namespace
-
 bool ReadableFolders::holds(const std::string& path) const {
-  const std::string whole = resolved(path);
+  const std::string whole = resolved_path(path);
   return std::any_of(roots.begin(), roots.end(), [&](const std::string& root) {
     return whole == root || root == "/" || whole.starts_with(root + "/");
   });
@@ -54,7 +51,7 @@ void check_readable(const JsonNode& node, const std::string& path) {
     if (readable->holds(one)) return;
     std::string folders;
     for (const std::string& root : readable->roots) folders += (folders.empty() ? "" : ", ") + root;
-    node.fail("is " + resolved(one) + ", outside of what a scenario may read (" + folders +
+    node.fail("is " + resolved_path(one) + ", outside of what a scenario may read (" + folders +
               "); --allow-outside lets it");
   };
   check(path);

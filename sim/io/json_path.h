@@ -9,6 +9,9 @@
 
 namespace moesim {
 
+// Absolute, with symlinks and ".." resolved as far as it exists.
+std::string resolved_path(const std::string& path);
+
 // Folders and files, symlinks resolved; a file may name what lies in one of them.
 struct ReadableFolders {
   std::vector<std::string> roots;

@@ -11,12 +11,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string whole(const fs::path& path) {
-  std::error_code failed;
-  const fs::path found = fs::weakly_canonical(fs::absolute(path), failed);
-  return failed ? path.string() : found.string();
-}
-
 // A "folder" that names the scenario which was searched: no search of that name stands in a
 // folder by chance.
 bool was_searched(const JsonNode& root, const std::string& named) {
@@ -37,13 +31,14 @@ bool was_searched(const JsonNode& root, const std::string& named) {
 std::shared_ptr<const ReadableFolders> readable_files(const JsonNode& root,
                                                       const std::string& path) {
   const auto readable = std::make_shared<ReadableFolders>();
-  readable->roots.push_back(whole(fs::absolute(path).parent_path()));
-  for (const std::string& folder : data_folders()) readable->roots.push_back(whole(folder));
+  readable->roots.push_back(resolved_path(fs::absolute(path).parent_path().string()));
+  for (const std::string& folder : data_folders()) readable->roots.push_back(resolved_path(folder));
   if (!root.is_object()) return readable;
   const auto origin = root.find("folder");
   if (origin && origin->is_string()) {
     const auto named = origin->json().get<std::string>();
-    if (was_searched(root, named)) readable->roots.push_back(whole(fs::path(named).parent_path()));
+    if (was_searched(root, named))
+      readable->roots.push_back(resolved_path(fs::path(named).parent_path().string()));
   }
   return readable;
 }

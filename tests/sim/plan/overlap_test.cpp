@@ -9,6 +9,7 @@
 
 #include "sim/plan/micro_batches.h"
 #include "sim/replay/replay.h"
+#include "tests/sim/plan/loads_by_layer.h"
 #include "tests/sim/plan/step_fixture.h"
 
 using namespace moesim;
@@ -20,17 +21,6 @@ StepGraph graph_of(const StepWorld& world, const std::string& overlap, Fidelity 
   StepWorld other = world;
   other.plan.overlap = overlap;
   return other.build(2, fidelity == Fidelity::flows, fidelity == Fidelity::links);
-}
-
-std::map<int, std::vector<std::uint64_t>> loads_by_layer(const StepGraph& graph) {
-  std::map<int, std::vector<std::uint64_t>> loads;
-  for (const MoeLayerLoad& load : graph.loads) {
-    auto& sums = loads[load.layer];
-    sums.resize(load.by_expert.size());
-    for (std::size_t expert = 0; expert < sums.size(); ++expert)
-      sums[expert] += load.by_expert[expert];
-  }
-  return loads;
 }
 
 std::vector<std::string> schedules() { return Catalog<OverlapPart>::instance().names(); }

@@ -8,6 +8,7 @@
 
 #include "sim/plan/micro_batches.h"
 #include "sim/plan/stages.h"
+#include "tests/sim/plan/loads_by_layer.h"
 #include "tests/sim/plan/step_fixture.h"
 
 using namespace moesim;
@@ -63,17 +64,6 @@ Amounts in_pipeline(const StepGraph& graph, int rank) {
   return sum;
 }
 
-std::map<int, std::vector<std::uint64_t>> experts_by_layer(const StepGraph& graph) {
-  std::map<int, std::vector<std::uint64_t>> loads;
-  for (const MoeLayerLoad& load : graph.loads) {
-    auto& sums = loads[load.layer];
-    sums.resize(load.by_expert.size());
-    for (std::size_t expert = 0; expert < sums.size(); ++expert)
-      sums[expert] += load.by_expert[expert];
-  }
-  return loads;
-}
-
 std::vector<const Exchange*> sends_of(const StepGraph& graph) {
   std::vector<const Exchange*> sends;
   for (const Task& task : graph.tasks)
@@ -104,7 +94,7 @@ TEST_CASE("a pipeline routes every token once through every layer, and makes eac
   const StepGraph graph = piped.build(), plain = alone.build();
   CHECK(graph.tokens == plain.tokens);
   CHECK(graph.routed_copies == plain.routed_copies);
-  CHECK(experts_by_layer(graph) == experts_by_layer(plain));
+  CHECK(loads_by_layer(graph) == loads_by_layer(plain));
   std::map<int, std::int64_t> tokens;
   for (const MoeLayerLoad& load : graph.loads) {
     tokens[load.layer] += load.tokens;

@@ -3,9 +3,8 @@
 
 #include <numeric>
 
-#include "sim/result/measure.h"
-#include "tests/sim/plan/step_fixture.h"
 #include "tests/sim/replay/hand_made.h"
+#include "tests/sim/result/measured_step.h"
 
 namespace moesim {
 namespace {
@@ -75,10 +74,7 @@ TEST_CASE("with launches the parts of a step and of its waiting still add up, in
       const double makespan = timeline.makespan.count();
       CHECK(makespan >= before);
       before = makespan;
-      Measurement measurement(world.cluster, world.model, world.plan);
-      measurement.add(graph, timeline);
-      PointResult result;
-      measurement.fill(result);
+      const PointResult result = test::measured(graph, timeline, world);
       double path = 0, host = 0, causes = 0;
       for (const auto& [kind, seconds] : result.breakdown) {
         path += seconds;

@@ -7,8 +7,8 @@
 #include "sim/plan/link_loads.h"
 #include "sim/plan/overlap.h"
 #include "sim/replay/replay.h"
-#include "sim/result/measure.h"
 #include "tests/sim/plan/step_fixture.h"
+#include "tests/sim/result/measured_step.h"
 
 namespace moesim {
 namespace {
@@ -40,15 +40,7 @@ test::StepWorld piped_of(int nodes, int stages) {
   return test::StepWorld(test::StepCase{.nodes = nodes, .expert_parallel = 8, .pipeline = stages});
 }
 
-PointResult measured(const StepGraph& graph,
-                     const Timeline& timeline,
-                     const test::StepWorld& world) {
-  Measurement measurement(world.cluster, world.model, world.plan);
-  measurement.add(graph, timeline);
-  PointResult result;
-  measurement.fill(result);
-  return result;
-}
+using test::measured;
 
 double of_cause(const PointResult& result, const std::string& name) {
   double sum = 0;

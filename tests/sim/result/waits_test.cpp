@@ -5,24 +5,16 @@
 
 #include <numeric>
 
-#include "sim/result/measure.h"
 #include "tests/sim/plan/step_fixture.h"
 #include "tests/sim/replay/hand_made.h"
+#include "tests/sim/result/measured_step.h"
 
 namespace moesim {
 namespace {
 
 using doctest::Approx;
 
-PointResult measured(const StepGraph& graph,
-                     const Timeline& timeline,
-                     const test::StepWorld& world) {
-  Measurement measurement(world.cluster, world.model, world.plan);
-  measurement.add(graph, timeline);
-  PointResult result;
-  measurement.fill(result);
-  return result;
-}
+using test::measured;
 
 double all_causes(const PointResult& result) {
   double sum = 0;
