@@ -20,6 +20,9 @@ std::string terminal_summary(const StudyResult& study, bool colour);
 std::string study_csv(
     const StudyResult& study);  // one row a point, RFC 4180; header names carry units
 
+// One JSON object: the points with their metrics (value, unit, band, basis), comparisons, repeats.
+// Without what a report draws, and without faults and rebalancing: result.json has all of it.
+std::string study_json(const StudyResult& study);
 // Where points differ in their seed alone: a row for every metric of every group of them, with its
 // mean and the mean's 95 % interval. "" where nothing repeats.
 std::string repeats_csv(const StudyResult& study);
@@ -34,7 +37,7 @@ struct ChartPart {
 };
 
 // The whole page with ECharts inlined; works offline. First line: the weakest basis and its typical
-// error.
-std::string html_report(const StudyResult& study);
+// error. `command` made the results.
+std::string html_report(const StudyResult& study, const std::string& command);
 
 }  // namespace moesim

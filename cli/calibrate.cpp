@@ -17,6 +17,7 @@ struct CalibrateOptions {
   std::vector<std::string> logs;
   std::string records, out = "calibration.json";
   LogConditions given;
+  bool json = false;
 };
 
 std::string constant_text(const std::string& name, double value) {
@@ -76,10 +77,15 @@ void calibrate(const CalibrateOptions& options) {
       options.records.empty() ? measurements_of_logs(options.logs, options.given)
                               : measurements_of_records(options.records, options.given.accelerator);
   const std::vector<Fit> fits = fit_constants(set.measurements);
+  const std::string file = calibration_text(fits, set.notes);
+  write_file(options.out, file);
+  if (options.json) {
+    fmt::print("{}", file);  // has the constants, the residuals and the notes in it
+    return;
+  }
   for (const std::string& note : set.notes) fmt::print("note: {}\n", note);
   if (!set.notes.empty()) fmt::print("\n");
   for (const Fit& fit : fits) print_fit(fit);
-  write_file(options.out, calibration_text(fits, set.notes));
   fmt::print(
       "wrote {0}\nA scenario uses it with \"cluster\": {{ ..., \"calibration\": \"{0}\" }}, "
       "moesim validate with --calibration {0}\n",
@@ -95,6 +101,7 @@ void add_calibrate(CLI::App& command) {
                      "fit on the \"calibrate\" records of a record file instead");
   command.add_option("-o,--out", options->out, "calibration file to write (calibration.json)");
   add_conditions(command, options->given);
+  command.add_flag("--json", options->json, "print the file that is written, residuals and all");
   command.footer("Example: moesim calibrate logs/*.txt --accelerator H800 --out calibration.json");
   command.callback([options] { calibrate(*options); });
 }

@@ -16,9 +16,11 @@ std::vector<std::string> listed_names(const std::string& description) {
   const std::size_t begin = at + lead.size();
   const std::size_t end = description.find_first_not_of("abcdefghijklmnopqrstuvwxyz_", begin);
   const std::string kind = description.substr(begin, end - begin);
+  std::vector<std::string> names;
   for (const Listing& listing : listings())
-    if (kind == listing.kind) return listing.names();
-  return {};
+    if (kind == listing.kind)
+      for (const ListedName& one : listing.entries()) names.push_back(one.name);
+  return names;
 }
 
 // CLI11 shows the choices of an option as its type: "{a,b}", perhaps behind "TEXT:".

@@ -1,6 +1,7 @@
 // moesim compare: placement strategies on one trace and one cluster, planned on its first part and
 // judged in windows of the rest.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -10,6 +11,7 @@
 #include "analysis/analysis.h"
 #include "analysis/report/bake_off_text.h"
 #include "analysis/report/text_table.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/measured_file.h"
 #include "cli/outside_option.h"
@@ -30,6 +32,7 @@ struct CompareArguments {
   std::string measured;
   int windows = 0, jobs = 0;
   Outside outside = Outside::refused;
+  bool json = false;
 };
 
 // All strategies, the scenario's own first: it stands for the plan in use.
@@ -95,9 +98,11 @@ std::vector<double> planning_seconds(const StudyResult& result, const std::strin
   return seconds;
 }
 
-void print(const StudyResult& result, const std::vector<double>& planning) {
+void print(const StudyResult& result,
+           const std::vector<double>& planning,
+           const std::vector<std::string>& measured) {
   constexpr std::size_t kWidth = 120;
-  const BakeOffTable table = bake_off_table(result, planning);
+  const BakeOffTable table = bake_off_table(bake_off_rows(result, planning));
   std::vector<TextColumn> columns;
   for (const std::string& head : table.heads)
     columns.push_back({head, columns.empty() ? std::size_t{20} : std::size_t{8}, !columns.empty()});
@@ -106,15 +111,34 @@ void print(const StudyResult& result, const std::vector<double>& planning) {
     if (!point.ran) fmt::print("{} did not run: {}\n", point.label, point.memory.verdict);
   for (const std::string& line : bake_off_lines(result))
     for (const std::string& part : wrapped(line, kWidth)) fmt::print("{}\n", part);
+  if (!measured.empty()) fmt::print("\n");
+  for (const std::string& line : measured) fmt::print("{}\n", line);
 }
 
 // The plan in use is the first.
-void print_measured(const StudyResult& result, const std::vector<MeasuredPoint>& measured) {
+std::vector<std::string> measured_words(const StudyResult& result,
+                                        const std::vector<MeasuredPoint>& measured) {
+  if (measured.empty()) return {};
   const PointResult& in_use = result.points.front();
-  fmt::print("\n");
-  for (const std::string& line : measured_lines(in_use, measured)) fmt::print("{}\n", line);
+  std::vector<std::string> lines = measured_lines(in_use, measured);
   for (const PointResult& other : result.points)
-    if (&other != &in_use && other.ran) fmt::print("{}\n", change_line(in_use, other, measured));
+    if (&other != &in_use && other.ran) lines.push_back(change_line(in_use, other, measured));
+  return lines;
+}
+
+std::string command_of(const CompareArguments& arguments) {
+  std::vector<std::string> words{arguments.scenario};
+  if (!arguments.strategies.empty()) {
+    words.emplace_back("--strategies");
+    words.push_back(fmt::format("{}", fmt::join(arguments.strategies, ",")));
+  }
+  if (arguments.windows > 0) {
+    words.emplace_back("--windows");
+    words.push_back(std::to_string(arguments.windows));
+  }
+  add_overrides(words, arguments.overrides);
+  if (arguments.outside == Outside::allowed) words.emplace_back("--allow-outside");
+  return command_line("compare", words);
 }
 
 void compare(const CompareArguments& arguments) {
@@ -132,9 +156,14 @@ void compare(const CompareArguments& arguments) {
   const StudyResult result = run_study(study, options);
   write_placements(result, options.out + "/placements");
   write_file(options.out + "/study.csv", study_csv(result));
-  write_file(options.out + "/report.html", html_report(result));
-  print(result, planning_seconds(result, options.out));
-  if (!measured.empty()) print_measured(result, measured);
+  write_file(options.out + "/report.html", html_report(result, command_of(arguments)));
+  const std::vector<double> planning = planning_seconds(result, options.out);
+  const std::vector<std::string> words = measured_words(result, measured);
+  if (arguments.json) {
+    fmt::print("{}", bake_off_json(result, planning, words));
+    return;
+  }
+  print(result, planning, words);
   fmt::print("\nPictures: {0}/report.html  Placements to deploy: {0}/placements/\n", options.out);
 }
 
@@ -162,6 +191,7 @@ void add_compare(CLI::App& command) {
   add_outside_option(command, arguments->outside);
   command.add_option("--jobs", arguments->jobs, "strategies at a time (default: one a core)")
       ->check(CLI::Range(1, 1024));
+  command.add_flag("--json", arguments->json, "print the table and the verdicts as JSON");
   command.footer("Example: moesim compare scenarios/first_run.json --strategies contiguous,eplb");
   command.callback([arguments] { compare(*arguments); });
 }

@@ -1,4 +1,4 @@
-// The kinds of names that `moesim list` prints, and the names of each.
+// The kinds of names that `moesim list` prints, and what there is to say of each name.
 #pragma once
 
 #include <functional>
@@ -7,10 +7,15 @@
 
 namespace moesim {
 
+struct ListedName {
+  std::string name, description = {};     // of a data file: no description
+  int sms = 0;                            // all_to_all: that its kernels hold
+  std::vector<std::string> options = {};  // topologies: keys of "cluster" of its own
+};
+
 struct Listing {
   const char* kind;
-  std::function<std::vector<std::string>()> names;
-  std::function<void()> print;  // with what there is to say of each
+  std::function<std::vector<ListedName>()> entries;
 };
 
 const std::vector<Listing>& listings();

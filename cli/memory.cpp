@@ -34,6 +34,12 @@ void add_sizes(CLI::App& command, MemoryOptions& options) {
                      "x PP GPUs (default: EP / TP)");
   command.add_option("--pp", options.sizes.pipeline,
                      "pipeline parallelism: stages that split the layers (default 1)");
+  command
+      .add_option(
+          "--cp", options.sizes.context,
+          "context parallelism: ranks of a TP group that share out each request's KV cache, "
+          "as vLLM's decode_context_parallel_size (default 1)")
+      ->check(CLI::Range(1, 1024));
   command.add_option("--expert-tp", options.sizes.expert_tensor,
                      "ranks that split each expert (default: 1 with --ep, else all of a stage)");
   command.add_option("--redundant-experts", options.sizes.redundant_experts,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
 #include "sim/io/files.h"
@@ -20,6 +21,7 @@ struct PlaceArguments {
   std::string strategy = "eplb", loads, trace, previous, check, out, format = "moesim";
   int replicas = 0, gpus = 1, nodes = 1, groups = 1;
   std::uint64_t seed = 1;
+  bool json = false;
 };
 
 // What a strategy is given, and what it points into.
@@ -30,16 +32,32 @@ struct Request {
   std::vector<int> layer_ids;  // empty = unknown
 };
 
-void check_cases(const std::string& path) {
-  std::size_t failed = 0;
-  const std::vector<EplbCaseResult> results = check_eplb_cases(path);
+void print_cases(const std::vector<EplbCaseResult>& results, std::size_t failed) {
   for (const EplbCaseResult& result : results) {
     fmt::print("{}  {}\n", result.difference.empty() ? "pass" : "FAIL", result.name);
-    if (result.difference.empty()) continue;
-    fmt::print("      {}\n", result.difference);
-    ++failed;
+    if (!result.difference.empty()) fmt::print("      {}\n", result.difference);
   }
   fmt::print("{} of {} cases pass\n", results.size() - failed, results.size());
+}
+
+void print_cases_json(const std::vector<EplbCaseResult>& results) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const EplbCaseResult& result : results) {
+    json.push_back({{"name", result.name}, {"passed", result.difference.empty()}});
+    if (!result.difference.empty()) json.back()["difference"] = result.difference;
+  }
+  fmt::print("{}\n", json.dump(1));
+}
+
+void check_cases(const std::string& path, bool as_json) {
+  const std::vector<EplbCaseResult> results = check_eplb_cases(path);
+  const auto failed = static_cast<std::size_t>(
+      std::count_if(results.begin(), results.end(),
+                    [](const EplbCaseResult& result) { return !result.difference.empty(); }));
+  if (as_json)
+    print_cases_json(results);
+  else
+    print_cases(results, failed);
   std::fflush(stdout);
   if (failed > 0) throw CheckError(fmt::format("{}: {} cases fail", path, failed));
 }
@@ -114,8 +132,26 @@ void print_layers(std::FILE* to,
   }
 }
 
+void print_layers_json(const Request& request,
+                       const PlacementOrigin& origin,
+                       const std::vector<Placement>& placements) {
+  nlohmann::ordered_json json{{"strategy", origin.strategy},
+                              {"layers", nlohmann::ordered_json::array()}};
+  for (std::size_t layer = 0; layer < placements.size(); ++layer) {
+    json["layers"].push_back(
+        {{"layer", request.layer_ids.empty() ? static_cast<int>(layer) : request.layer_ids[layer]},
+         {"contiguous_balancedness", origin.contiguous[layer]},
+         {"balancedness", origin.balancedness[layer]},
+         {"replicas", placements[layer].replica_of.size()}});
+    if (!request.input.previous.empty())
+      json["layers"].back()["replicas_that_move"] =
+          replicas_that_move(request.input.previous[layer], placements[layer]);
+  }
+  fmt::print("{}\n", json.dump(1));
+}
+
 void place(const PlaceArguments& arguments) {
-  if (!arguments.check.empty()) return check_cases(arguments.check);
+  if (!arguments.check.empty()) return check_cases(arguments.check, arguments.json);
   const PlacementFormat format = placement_format_named(arguments.format);
   const auto& catalog = Catalog<PlacementPart>::instance();
   const PlacementPart& part = catalog.at(arguments.strategy, "placement");
@@ -136,7 +172,10 @@ void place(const PlaceArguments& arguments) {
                          balancedness_by_layer(catalog.at("contiguous", "placement")(input), input),
                          balancedness_by_layer(placements, input)};
   const std::string text = placement_text(placements, origin, format);
-  print_layers(arguments.out.empty() ? stderr : stdout, *request, origin, placements);
+  if (arguments.json && !arguments.out.empty())
+    print_layers_json(*request, origin, placements);
+  else
+    print_layers(arguments.out.empty() ? stderr : stdout, *request, origin, placements);
   if (arguments.out.empty())
     fmt::print("{}", text);
   else
@@ -168,6 +207,8 @@ void add_place(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--check", arguments->check,
                      "instead: check EPLB against a file of cases with known answers");
+  command.add_flag("--json", arguments->json,
+                   "with --out or --check: print the table as JSON (a placement itself is JSON)");
   command.footer(
       "Example: moesim place --strategy eplb --loads loads.json --replicas 288 --groups 8 "
       "--nodes 4 --gpus 32 --out placement.json\n"

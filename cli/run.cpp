@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "analysis/analysis.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
 #include "cli/layer_range.h"
 #include "cli/outside_option.h"
@@ -26,7 +27,7 @@ struct RunArguments {
   std::vector<std::string> overrides;
   int jobs = 0;
   Outside outside = Outside::refused;
-  bool links = false, timeline = false;
+  bool links = false, timeline = false, json = false;
   std::vector<int> timeline_ranks;
   std::string timeline_layers;
 };
@@ -83,14 +84,27 @@ RunOptions options_of(const RunArguments& arguments) {
   return options;
 }
 
-void report(const StudyResult& result, const RunOptions& options, double seconds) {
+std::string command_of(const RunArguments& arguments) {
+  std::vector<std::string> words{arguments.scenario};
+  add_overrides(words, arguments.overrides);
+  if (arguments.outside == Outside::allowed) words.emplace_back("--allow-outside");
+  return command_line("run", words);
+}
+
+void write(const StudyResult& result,
+           const RunOptions& options,
+           const std::string& command,
+           double seconds) {
   write_file(options.out + "/study.csv", study_csv(result));
   if (const std::string repeats = repeats_csv(result); !repeats.empty())
     write_file(options.out + "/repeats.csv", repeats);
-  write_file(options.out + "/report.html", html_report(result));
+  write_file(options.out + "/report.html", html_report(result, command));
   const nlohmann::json timing{
       {"wall_seconds", seconds}, {"jobs", options.jobs}, {"points", result.points.size()}};
   write_file(options.out + "/run.json", timing.dump(1) + "\n");
+}
+
+void print(const StudyResult& result, const RunOptions& options, double seconds) {
   fmt::print("{}\n", terminal_summary(result, wants_colour(STDOUT_FILENO)));
   fmt::print("{:.1f} s. Pictures: {}/report.html  Table: {}/study.csv\n", seconds, options.out,
              options.out);
@@ -104,13 +118,22 @@ void run(const RunArguments& arguments) {
   StudyRun study_run(study, options);
   study_run.compute();
   if (const std::size_t missing = options.shard ? study_run.lacking().size() : 0; missing > 0) {
-    fmt::print("{} of {} points are still with other runs; the last of them writes the report.\n",
-               missing, study.points.size());
+    if (arguments.json)
+      fmt::print("{}\n", nlohmann::json{{"points_elsewhere", missing},
+                                        {"points_of_study", study.points.size()}}
+                             .dump());
+    else
+      fmt::print("{} of {} points are still with other runs; the last of them writes the report.\n",
+                 missing, study.points.size());
     return;
   }
   const StudyResult result = study_run.collect();
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
-  report(result, options, wall.count());
+  write(result, options, command_of(arguments), wall.count());
+  if (arguments.json)
+    fmt::print("{}", study_json(result));
+  else
+    print(result, options, wall.count());
 }
 
 void add_run(CLI::App& command) {
@@ -138,6 +161,7 @@ void add_run(CLI::App& command) {
       ->delimiter(',');
   command.add_option("--layers", arguments->timeline_layers,
                      "of the timeline, as in 3:8 (default: all)");
+  command.add_flag("--json", arguments->json, "print the summary as JSON");
   command.footer("Example: moesim run scenarios/first_run.json --set plan.redundant_experts=16");
   command.callback([arguments] { run(*arguments); });
 }

@@ -10,10 +10,11 @@
 #include <nlohmann/json.hpp>
 
 #include "analysis/analysis.h"
+#include "analysis/metrics/metric_json.h"
 #include "analysis/metrics/metric_text.h"
 #include "analysis/report/text_table.h"
+#include "cli/command_line.h"
 #include "cli/commands.h"
-#include "cli/metric_json.h"
 #include "cli/outside_option.h"
 #include "cli/progress.h"
 #include "sim/io/files.h"
@@ -103,12 +104,12 @@ StudyResult best_first(StudyResult study) {
   return study;
 }
 
-void write(const SearchResult& result, const std::string& out) {
+void write(const SearchResult& result, const std::string& out, const std::string& command) {
   make_folder(out + "/plans");
   for (std::size_t i = 0; i < result.scenarios.size(); ++i)
     write_file(fmt::format("{}/plans/{:02}.json", out, i + 1), result.scenarios[i]);
   write_file(out + "/study.csv", study_csv(result.tried));
-  write_file(out + "/report.html", html_report(best_first(result.tried)));
+  write_file(out + "/report.html", html_report(best_first(result.tried), command));
   write_file(out + "/search.json", front_json(result, out).dump(1) + "\n");
 }
 
@@ -123,7 +124,10 @@ void search(const SearchArguments& arguments) {
   options.jobs = jobs_or_cores(arguments.jobs);
   show_progress(options);
   const SearchResult result = search_plans(arguments.scenario, options);
-  write(result, options.out);
+  std::vector<std::string> words{arguments.scenario};
+  add_overrides(words, arguments.overrides);
+  if (arguments.outside == Outside::allowed) words.emplace_back("--allow-outside");
+  write(result, options.out, command_line("search", words));
   if (arguments.json) {
     fmt::print("{}\n", front_json(result, options.out).dump(1));
     return;

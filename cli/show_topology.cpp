@@ -20,6 +20,7 @@ struct ShowArguments {
   std::string what, out;
   std::vector<std::string> overrides;
   int nodes = 0;
+  bool json = false;
 };
 
 // A graph file alone names no accelerator; its bandwidths are all in it.
@@ -77,10 +78,11 @@ void show(const ShowArguments& arguments) {
   const FabricSummary summary = summary_of(fabric);
   const std::string title = fmt::format("{}: {}, {} nodes x {} GPUs", arguments.what,
                                         fabric.topology, summary.nodes, summary.ranks_per_node);
-  fmt::print("{}", fabric_text(summary, title));
+  fmt::print("{}",
+             arguments.json ? fabric_json(summary, fabric.topology) : fabric_text(summary, title));
   if (arguments.out.empty()) return;
   write_file(arguments.out, fabric_svg(picture_of(fabric), summary, title));
-  fmt::print("\n  {}\n", arguments.out);
+  if (!arguments.json) fmt::print("\n  {}\n", arguments.out);
 }
 
 void add_show_topology(CLI::App& command) {
@@ -95,6 +97,7 @@ void add_show_topology(CLI::App& command) {
   command.add_option("--set", arguments->overrides, "override a key of the cluster")
       ->allow_extra_args(false);
   add_outside_option(command, arguments->outside);
+  command.add_flag("--json", arguments->json, "print JSON: bytes a second, seconds");
   command.footer("Example: moesim show topology h100-ib --nodes 40 --out h100.svg");
   command.callback([arguments] { show(*arguments); });
 }

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <span>
 
 #include "analysis/report/text_table.h"
@@ -15,6 +16,7 @@ namespace {
 struct FitArguments {
   std::string file, out;
   FitOptions options;
+  bool json = false;
 };
 
 std::string rows_text(const std::vector<FitRow>& rows) {
@@ -28,11 +30,25 @@ std::string rows_text(const std::vector<FitRow>& rows) {
                     cells);
 }
 
+std::string rows_json(const std::vector<FitRow>& rows) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::array();
+  for (const FitRow& row : rows) {
+    json.push_back(
+        {{"statistic", row.statistic}, {"trace", row.target}, {"synthetic", row.reached}});
+    if (row.layer >= 0) json.back()["moe_layer"] = row.layer;
+  }
+  return json.dump(1) + "\n";
+}
+
 void fit(const FitArguments& arguments) {
   check_writable(arguments.out, std::span(&arguments.file, 1));
   const RoutingTrace trace = open_trace(arguments.file);
   const FittedProfile fitted = fit_profile(trace, arguments.options);
   write_file(arguments.out, profile_json(fitted.profile));
+  if (arguments.json) {
+    fmt::print("{}", rows_json(fitted.rows));
+    return;
+  }
   fmt::print("{}\n{}: draw from it with moesim trace synth --profile {}\n", rows_text(fitted.rows),
              arguments.out, arguments.out);
 }
@@ -52,6 +68,7 @@ void add_fit(CLI::App& command) {
       ->check(CLI::Range(1, 1000));
   command.add_option("--threads", options.threads, "default 2; the result is the same")
       ->check(CLI::Range(1, 1024));
+  command.add_flag("--json", arguments->json, "print the table as JSON");
   command.footer("Example: moesim trace fit trace.safetensors --out profile.json");
   command.callback([arguments] { fit(*arguments); });
 }

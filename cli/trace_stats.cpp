@@ -20,7 +20,7 @@ namespace {
 struct StatsArguments {
   std::string file;
   std::optional<std::string> chart;
-  bool verify = false;
+  bool verify = false, json = false;
 };
 
 void print_stats(const StatsArguments& arguments) {
@@ -28,10 +28,10 @@ void print_stats(const StatsArguments& arguments) {
   const RoutingTrace trace = open_trace(arguments.file, arguments.verify);
   const TraceStats stats =
       trace_stats(trace, static_cast<int>(std::max(1U, std::thread::hardware_concurrency())));
-  fmt::print("{}", stats_text(stats));
+  fmt::print("{}", arguments.json ? stats_json(stats) : stats_text(stats));
   if (!arguments.chart) return;
   write_file(*arguments.chart, html_page("Routing of " + arguments.file, "", trace_charts(stats)));
-  fmt::print("Charts: {}\n", *arguments.chart);
+  if (!arguments.json) fmt::print("Charts: {}\n", *arguments.chart);
 }
 
 void add_stats(CLI::App& command) {
@@ -41,6 +41,7 @@ void add_stats(CLI::App& command) {
                      "also write a page with charts to this file (.html)");
   command.add_flag("--verify", arguments->verify,
                    "check every expert id and the SHA-256 of the data first");
+  command.add_flag("--json", arguments->json, "print the figures as one JSON object");
   command.footer("Example: moesim trace stats trace.safetensors --chart trace.html");
   command.callback([arguments] { print_stats(*arguments); });
 }

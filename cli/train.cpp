@@ -4,8 +4,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "analysis/metrics/metric_json.h"
 #include "cli/commands.h"
-#include "cli/metric_json.h"
 #include "cli/outside_option.h"
 #include "sim/scenario/load_training.h"
 #include "sim/train/training_step.h"

@@ -13,15 +13,15 @@ namespace {
 
 struct ValidateOptions {
   std::string records, calibration, out, split;
-  bool each = false;
+  bool each = false, json = false;
 };
 
-void write_all(const Validation& validation, const std::string& folder) {
+void write_all(const Validation& validation, const std::string& folder, std::FILE* to) {
   make_folder(folder);
   write_file(folder + "/validation.svg", validation_svg(validation));
   write_file(folder + "/validation.csv", validation_csv(validation));
   write_file(folder + "/validation.md", validation_markdown(validation, "validation.svg"));
-  fmt::print("wrote {0}/validation.md, {0}/validation.svg and {0}/validation.csv\n", folder);
+  fmt::print(to, "wrote {0}/validation.md, {0}/validation.svg and {0}/validation.csv\n", folder);
 }
 
 void keep_split(const std::string& split, Validation& validation) {
@@ -45,6 +45,7 @@ void add_validate(CLI::App& command) {
   command.add_option("--out", options->out,
                      "also write validation.md, .svg and .csv to this folder");
   command.add_flag("--each", options->each, "list every record");
+  command.add_flag("--json", options->json, "print summaries and every record as JSON");
   command.footer("Example: moesim validate --each");
   command.callback([options] {
     if (!options->calibration.empty()) check_calibration(options->calibration);
@@ -53,8 +54,9 @@ void add_validate(CLI::App& command) {
                                     : options->records;
     Validation validation = validate_records(records, options->calibration);
     if (!options->split.empty()) keep_split(options->split, validation);
-    fmt::print("{}", validation_text(validation, options->each));
-    if (!options->out.empty()) write_all(validation, options->out);
+    fmt::print("{}", options->json ? validation_json(validation)
+                                   : validation_text(validation, options->each));
+    if (!options->out.empty()) write_all(validation, options->out, options->json ? stderr : stdout);
   });
 }
 

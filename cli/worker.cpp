@@ -20,7 +20,7 @@ void add_worker(CLI::App& command) {
   const auto arguments = std::make_shared<WorkerArguments>();
   command.add_option("scenario", arguments->scenario, "scenario file")->required();
   command.add_option("--set", arguments->overrides, "as given to run")->allow_extra_args(false);
-  command.add_option("--threads", arguments->threads, "threads that count tokens")
+  command.add_option("--threads", arguments->threads, "threads that walk paths and count tokens")
       ->check(CLI::Range(1, 1024));
   command.footer(
       "Example: moesim worker scenarios/first_run.json --threads 2, with points on standard input");

@@ -39,6 +39,7 @@ const std::vector<Reduced>& library() {
        kFew + vary(R"("workload.context":[4096,65536],"plan.precision.kv_cache":["bf16","fp8"])")},
       {"agentic_prefill", 3, 2,
        kFew + " --set workload.tokens_per_rank=256" + vary(R"("workload.context":[0,65536])")},
+      {"context_parallel", 7, 7, kFew + " --set workload.context=8192"},
       {"deepseek_v3_320", 1, 1, kFew + kTwoNodes},
       {"deepseek_v3_decode", 8, 2,
        kFew + kTwoNodes + vary(R"("workload.trace.synthetic.like":["deepseek-v3","uniform"])")},

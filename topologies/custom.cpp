@@ -162,10 +162,12 @@ void add_devices(const FabricFile& graph, Fabric& fabric) {
   }
 }
 
+const std::vector<std::string> kOptions{"graph"};
+
 Fabric build_custom(const TopologyOptions& options) {
   TopologyOptions checked = options;
   if (checked.nic == BytesPerSecond{}) checked.nic = checked.nvlink;  // the graph states it
-  check_options(checked, "custom", {"graph"});
+  check_options(checked, "custom", kOptions);
   const FabricFile graph = read_graph(options);
   Fabric fabric;
   fabric.topology = "custom";
@@ -181,7 +183,7 @@ Fabric build_custom(const TopologyOptions& options) {
 }
 
 const Registered<TopologyPart> registered{
-    "custom", "devices and links of a JSON file, least-cost paths", build_custom};
+    "custom", "devices and links of a JSON file, least-cost paths", {build_custom, kOptions}};
 
 }  // namespace
 }  // namespace moesim

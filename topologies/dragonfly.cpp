@@ -144,9 +144,11 @@ void connect_globals(Fabric& fabric,
   }
 }
 
+const std::vector<std::string> kOptions{"scale_up", "gpus_per_switch", "switches_per_group",
+                                        "switch_link"};
+
 Fabric build_dragonfly(const TopologyOptions& options) {
-  check_options(options, "dragonfly",
-                {"scale_up", "gpus_per_switch", "switches_per_group", "switch_link"});
+  check_options(options, "dragonfly", kOptions);
   auto network = std::make_shared<Dragonfly>(sized(options));
   Fabric fabric;
   fabric.topology = "dragonfly";
@@ -160,7 +162,9 @@ Fabric build_dragonfly(const TopologyOptions& options) {
 }
 
 const Registered<TopologyPart> registered{
-    "dragonfly", "switches in groups: all joined within, every two groups joined", build_dragonfly};
+    "dragonfly",
+    "switches in groups: all joined within, every two groups joined",
+    {build_dragonfly, kOptions}};
 
 }  // namespace
 }  // namespace moesim

@@ -110,8 +110,10 @@ void connect_switches(Fabric& fabric, Tree& tree, const TopologyOptions& options
   }
 }
 
+const std::vector<std::string> kOptions{"oversubscription", "scale_up", "switch_ports"};
+
 Fabric build_fat_tree(const TopologyOptions& options) {
-  check_options(options, "fat_tree", {"oversubscription", "scale_up", "switch_ports"});
+  check_options(options, "fat_tree", kOptions);
   const int half = ports_for(options) / 2;
   Fabric fabric;
   fabric.topology = "fat_tree";
@@ -127,7 +129,7 @@ Fabric build_fat_tree(const TopologyOptions& options) {
 }
 
 const Registered<TopologyPart> registered{
-    "fat_tree", "nodes joined by three tiers of k-port switches", build_fat_tree};
+    "fat_tree", "nodes joined by three tiers of k-port switches", {build_fat_tree, kOptions}};
 
 }  // namespace
 }  // namespace moesim

@@ -9,8 +9,10 @@
 namespace moesim {
 namespace {
 
+const std::vector<std::string> kOptions{"oversubscription", "planes", "gpus_per_tray"};
+
 Fabric build_nvl72(const TopologyOptions& options) {
-  check_options(options, "nvl72", {"oversubscription", "planes", "gpus_per_tray"});
+  check_options(options, "nvl72", kOptions);
   const int rails = std::min(options.gpus_per_tray, options.gpus_per_node);
   if (options.gpus_per_node % rails != 0)
     refuse_option("gpus_per_tray", "trays of " + std::to_string(rails) +
@@ -20,7 +22,9 @@ Fabric build_nvl72(const TopologyOptions& options) {
 }
 
 const Registered<TopologyPart> registered{
-    "nvl72", "racks that are one NVLink domain each, a rail for each GPU of a tray", build_nvl72};
+    "nvl72",
+    "racks that are one NVLink domain each, a rail for each GPU of a tray",
+    {build_nvl72, kOptions}};
 
 }  // namespace
 }  // namespace moesim

@@ -7,8 +7,10 @@
 namespace moesim {
 namespace {
 
+const std::vector<std::string> kOptions{"scale_up"};
+
 Fabric build_nvlink_mesh(const TopologyOptions& options) {
-  check_options(options, "nvlink_mesh", {"scale_up"});
+  check_options(options, "nvlink_mesh", kOptions);
   if (options.nodes != 1)
     refuse_option("nodes", "topology \"nvlink_mesh\" joins 1 node, not " +
                                std::to_string(options.nodes) +
@@ -24,8 +26,9 @@ Fabric build_nvlink_mesh(const TopologyOptions& options) {
   return fabric;
 }
 
-const Registered<TopologyPart> registered{
-    "nvlink_mesh", "one node, a cable between every two GPUs and no switch", build_nvlink_mesh};
+const Registered<TopologyPart> registered{"nvlink_mesh",
+                                          "one node, a cable between every two GPUs and no switch",
+                                          {build_nvlink_mesh, kOptions}};
 
 }  // namespace
 }  // namespace moesim

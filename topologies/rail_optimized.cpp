@@ -6,14 +6,17 @@
 namespace moesim {
 namespace {
 
+const std::vector<std::string> kOptions{"oversubscription", "scale_up", "planes"};
+
 Fabric build_rail_optimized(const TopologyOptions& options) {
-  check_options(options, "rail_optimized", {"oversubscription", "scale_up", "planes"});
+  check_options(options, "rail_optimized", kOptions);
   return build_rails(options, "rail_optimized", options.gpus_per_node);
 }
 
 const Registered<TopologyPart> registered{
-    "rail_optimized", "nodes of NVLink, one leaf switch for each rail, spines across rails",
-    build_rail_optimized};
+    "rail_optimized",
+    "nodes of NVLink, one leaf switch for each rail, spines across rails",
+    {build_rail_optimized, kOptions}};
 
 }  // namespace
 }  // namespace moesim

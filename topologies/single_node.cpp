@@ -7,8 +7,10 @@
 namespace moesim {
 namespace {
 
+const std::vector<std::string> kOptions{"oversubscription", "scale_up"};
+
 Fabric build_single_node(const TopologyOptions& options) {
-  check_options(options, "single_node", {"oversubscription", "scale_up"});
+  check_options(options, "single_node", kOptions);
   if (options.nodes != 1)
     refuse_option("nodes", "topology \"single_node\" joins 1 node, not " +
                                std::to_string(options.nodes) + "; use \"rail_optimized\"");
@@ -21,8 +23,8 @@ Fabric build_single_node(const TopologyOptions& options) {
   return fabric;
 }
 
-const Registered<TopologyPart> registered{"single_node", "one NVLink domain behind one switch",
-                                          build_single_node};
+const Registered<TopologyPart> registered{
+    "single_node", "one NVLink domain behind one switch", {build_single_node, kOptions}};
 
 }  // namespace
 }  // namespace moesim

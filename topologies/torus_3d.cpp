@@ -121,8 +121,10 @@ void connect_switches(Fabric& fabric, Torus& torus, const TopologyOptions& optio
   }
 }
 
+const std::vector<std::string> kOptions{"scale_up", "torus", "switch_link"};
+
 Fabric build_torus_3d(const TopologyOptions& options) {
-  check_options(options, "torus_3d", {"scale_up", "torus", "switch_link"});
+  check_options(options, "torus_3d", kOptions);
   auto torus = std::make_shared<Torus>();
   torus->size = size_of(options);
   torus->gpus_per_node = options.gpus_per_node;
@@ -139,7 +141,9 @@ Fabric build_torus_3d(const TopologyOptions& options) {
 }
 
 const Registered<TopologyPart> registered{
-    "torus_3d", "a switch in every node, joined in rings along x, y and z", build_torus_3d};
+    "torus_3d",
+    "a switch in every node, joined in rings along x, y and z",
+    {build_torus_3d, kOptions}};
 
 }  // namespace
 }  // namespace moesim

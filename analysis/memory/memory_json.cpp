@@ -16,6 +16,7 @@ Json plan_json(const ShardingPlan& plan) {
           {"tensor_parallel", ranks.tensor},
           {"data_parallel", ranks.data()},
           {"pipeline_parallel", ranks.pipeline},
+          {"context_parallel", ranks.context},
           {"ranks_per_expert", ranks.expert_tensor},
           {"redundant_experts", plan.redundant_experts},
           {"experts", to_text(precision.experts)},

@@ -15,6 +15,7 @@ std::string gibibytes(Bytes bytes) { return fmt::format("{:.2f}", bytes.value / 
 std::string sizes_text(const Parallelism& ranks) {
   std::string text = fmt::format("EP {}, TP {}, DP {}", ranks.expert, ranks.tensor, ranks.data());
   if (ranks.pipeline > 1) text += fmt::format(", PP {}", ranks.pipeline);
+  if (ranks.context > 1) text += fmt::format(", CP {}", ranks.context);
   if (ranks.expert_tensor > 1)
     text += fmt::format(", each expert split over {} ranks", ranks.expert_tensor);
   return text;

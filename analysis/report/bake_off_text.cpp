@@ -40,25 +40,37 @@ double worst_step(const PointResult& point) {
   return worst;
 }
 
-std::string moved_cell(const PointResult& before, const PointResult& point) {
-  const auto moves = moves_between(before, point);
-  return moves ? to_text(Bytes(moves->bytes)) : "-";
+BakeOffRow row_of(const StudyResult& study, std::size_t index, double planning) {
+  const PointResult& point = study.points[index];
+  BakeOffRow row;
+  row.plan = point.label;
+  row.median_step = median_step(point);
+  row.worst_step = worst_step(point);
+  row.balancedness = mean_of(point, mean_balance);
+  row.worst_layer = worst_balance(point);
+  row.ranks_per_token = mean_of(point, [](const auto& w) { return w.ranks_per_token; });
+  row.nodes_per_token = mean_of(point, [](const auto& w) { return w.nodes_per_token; });
+  row.nvlink_bytes = mean_of(point, [](const auto& w) { return bytes_of(w, "NVLink"); });
+  row.nic_bytes = mean_of(point, [](const auto& w) { return bytes_of(w, "NIC"); });
+  row.headroom = point.memory.headroom;
+  if (const auto moves = moves_between(study.points.front(), point)) row.moved_bytes = moves->bytes;
+  row.planning = planning;
+  return row;
 }
 
-std::vector<std::string> row_of(const StudyResult& study, std::size_t index, double planning) {
-  const PointResult& point = study.points[index];
-  return {point.label,
-          quantity_text(median_step(point), "s"),
-          quantity_text(worst_step(point), "s"),
-          fmt::format("{:.3f}", mean_of(point, mean_balance)),
-          fmt::format("{:.3f}", worst_balance(point)),
-          fmt::format("{:.2f}", mean_of(point, [](const auto& w) { return w.ranks_per_token; })),
-          fmt::format("{:.2f}", mean_of(point, [](const auto& w) { return w.nodes_per_token; })),
-          to_text(Bytes(mean_of(point, [](const auto& w) { return bytes_of(w, "NVLink"); }))),
-          to_text(Bytes(mean_of(point, [](const auto& w) { return bytes_of(w, "NIC"); }))),
-          to_text(Bytes(point.memory.headroom)),
-          moved_cell(study.points.front(), point),
-          planning > 0 ? quantity_text(planning, "s") : "-"};
+std::vector<std::string> cells_of(const BakeOffRow& row) {
+  return {row.plan,
+          quantity_text(row.median_step, "s"),
+          quantity_text(row.worst_step, "s"),
+          fmt::format("{:.3f}", row.balancedness),
+          fmt::format("{:.3f}", row.worst_layer),
+          fmt::format("{:.2f}", row.ranks_per_token),
+          fmt::format("{:.2f}", row.nodes_per_token),
+          to_text(Bytes(row.nvlink_bytes)),
+          to_text(Bytes(row.nic_bytes)),
+          to_text(Bytes(row.headroom)),
+          row.moved_bytes ? to_text(Bytes(*row.moved_bytes)) : "-",
+          row.planning > 0 ? quantity_text(row.planning, "s") : "-"};
 }
 
 // The comparison of two points that the bands of their metrics allow.
@@ -71,13 +83,21 @@ std::string band_words(const StudyResult& study, const Duel& duel) {
 
 }  // namespace
 
-BakeOffTable bake_off_table(const StudyResult& study, const std::vector<double>& planning) {
+std::vector<BakeOffRow> bake_off_rows(const StudyResult& study,
+                                      const std::vector<double>& planning) {
+  std::vector<BakeOffRow> rows;
+  for (const std::size_t index : bake_off_ranking(study))
+    rows.push_back(row_of(study, index, index < planning.size() ? planning[index] : 0));
+  return rows;
+}
+
+BakeOffTable bake_off_table(const std::vector<BakeOffRow>& rows) {
   BakeOffTable table;
   table.heads = {"plan",        "median step",     "worst step",    "balance",
                  "worst layer", "ranks a token",   "nodes a token", "NVLink bytes",
                  "NIC bytes",   "memory headroom", "moved",         "planning"};
-  for (const std::size_t index : bake_off_ranking(study))
-    table.rows.push_back(row_of(study, index, index < planning.size() ? planning[index] : 0));
+  table.rows.reserve(rows.size());
+  for (const BakeOffRow& row : rows) table.rows.push_back(cells_of(row));
   return table;
 }
 

@@ -158,7 +158,7 @@ PageSection bake_off_section(const StudyResult& study) {
       "Placements saw no row of the {} windows; means over the windows unless the "
       "head says otherwise. Moved: bytes of experts that a rank does not hold yet, from {}.",
       study.points[duels(study)[0].better].windows.size(), study.points.front().label);
-  const BakeOffTable table = bake_off_table(study, {});
+  const BakeOffTable table = bake_off_table(bake_off_rows(study, {}));
   section.html = "<div class=\"scroll\"><table class=\"facts\">\n<tr>";
   for (const std::string& head : table.heads) section.html += "<th>" + escape_html(head) + "</th>";
   for (const auto& row : table.rows) {
@@ -212,11 +212,11 @@ PageSection checks_section(const StudyResult& study) {
   return section;
 }
 
-PageSection reproduce_section(const StudyResult& study) {
+PageSection reproduce_section(const StudyResult& study, const std::string& command) {
   PageSection section;
   section.title = "How to reproduce";
   section.caption = "The same command on the same inputs gives the same figures to the last bit.";
-  section.text = "./moesim run " + study.file;
+  section.text = command;
   section.html = "<div class=\"scroll\"><table class=\"facts\">\n";
   const auto row = [&section](const std::string& name, const std::string& value) {
     section.html += fmt::format("<tr><td>{}</td><td><code>{}</code></td></tr>\n", escape_html(name),
@@ -239,7 +239,7 @@ PageSection reproduce_section(const StudyResult& study) {
 
 }  // namespace
 
-std::string html_report(const StudyResult& every) {
+std::string html_report(const StudyResult& every, const std::string& command) {
   if (every.points.empty()) return html_page(every.name, "", {});
   const StudyResult all = mean_of_repeats(every);
   const StudyResult study = best_points(all, kMostRows);
@@ -268,7 +268,7 @@ std::string html_report(const StudyResult& every) {
   for (const PageSection& section : chart_sections(study)) sections.push_back(section);
   const StudyResult listed = best_points(every, kMostRows);
   sections.push_back(checks_section(listed));
-  sections.push_back(reproduce_section(listed));
+  sections.push_back(reproduce_section(listed, command));
   return html_page(study.name, weakest_basis_text(study), sections);
 }
 

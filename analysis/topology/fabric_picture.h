@@ -49,8 +49,9 @@ std::string fabric_svg(const FabricPicture& picture,
                        const FabricSummary& summary,
                        const std::string& title);
 
-// The summary for a terminal.
+// The summary for a terminal; and for programs, in bytes a second and seconds.
 std::string fabric_text(const FabricSummary& summary, const std::string& title);
+std::string fabric_json(const FabricSummary& summary, const std::string& topology);
 
 // Of `count` things in order, those to draw when there is room for `most`: the first ones and the
 // last.

@@ -64,7 +64,8 @@ using FabricGraph =
 using Vertex = boost::graph_traits<FabricGraph>::vertex_descriptor;
 
 // Appends the links from source to destination in order; static: the same (source, destination,
-// queue_pair) always takes the same path. Nothing is appended when source == destination.
+// queue_pair) always takes the same path. Nothing is appended when source == destination. Several
+// threads may ask at once.
 using Route = std::function<void(
     Rank source, Rank destination, std::uint32_t queue_pair, std::vector<LinkId>& path)>;
 
@@ -100,7 +101,13 @@ struct Fabric {
   bool same_node(Rank a, Rank b) const { return node_of(a) == node_of(b); }
 };
 
-using TopologyPart = std::function<Fabric(const TopologyOptions&)>;
+struct TopologyPart {
+  std::function<Fabric(const TopologyOptions&)> build;
+  // Keys of "cluster" that mean nothing to other topologies: check_options' `meant`.
+  std::vector<std::string> options = {};
+
+  Fabric operator()(const TopologyOptions& given) const { return build(given); }
+};
 
 // The two devices of every link, by LinkId.
 struct LinkEnds {

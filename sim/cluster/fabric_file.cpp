@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -77,6 +78,37 @@ std::size_t FabricFile::add_device(DeviceKind kind, const std::string& name, int
   return devices.size() - 1;
 }
 
+namespace {
+
+// What a name's bytes must be for a JSON file to hold it.
+bool is_utf8(const std::string& name) {
+  try {
+    return !nlohmann::json(name).dump().empty();
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+}
+
+void check_cables(const FabricFile& graph, const std::string& file) {
+  const Location where{file, 0, 0, "links"};
+  std::set<std::string> names;
+  for (const FabricFile::Cable& cable : graph.cables) {
+    const std::string link =
+        cable.name.empty() ? graph.devices[cable.a].name + " to " + graph.devices[cable.b].name
+                           : cable.name;
+    if (!is_utf8(cable.name)) throw InputError(where, "a link's name is not UTF-8");
+    if (!cable.name.empty() && !names.insert(cable.name).second)
+      throw InputError(where, "two links are named \"" + cable.name + "\"");
+    if (!(cable.bandwidth.value >= 1) || !std::isfinite(cable.bandwidth.value))
+      throw InputError(where, "the bandwidth of link \"" + link + "\" is not above 0 and finite");
+    constexpr double kLongest = 1000;  // s
+    if (!(cable.latency.count() >= 0) || cable.latency.count() > kLongest)
+      throw InputError(where, "the latency of link \"" + link + "\" is not 0 to 1000 s");
+  }
+}
+
+}  // namespace
+
 void check_fabric_file(FabricFile& graph, const std::string& file) {
   const auto fail = [&](const std::string& message) {
     throw InputError(Location{file, 0, 0, "devices"}, message);
@@ -85,6 +117,7 @@ void check_fabric_file(FabricFile& graph, const std::string& file) {
   std::vector<int> gpus;  // by node
   for (std::size_t device = 0; device < graph.devices.size(); ++device) {
     const std::string& name = graph.devices[device].name;
+    if (!is_utf8(name)) fail("a device's name is not UTF-8");
     if (!names.insert(name).second) fail("two devices are named \"" + name + "\"");
     if (graph.devices[device].kind != DeviceKind::gpu) continue;
     const auto node = static_cast<std::size_t>(graph.node_of[device]);
@@ -102,6 +135,7 @@ void check_fabric_file(FabricFile& graph, const std::string& file) {
   }
   graph.nodes = static_cast<int>(gpus.size());
   graph.gpus_per_node = gpus[0];
+  check_cables(graph, file);
 }
 
 FabricFile read_fabric_file(const std::string& path) {

@@ -35,7 +35,8 @@ struct FabricFile {
 };
 
 // Counts the GPUs into `nodes` and `gpus_per_node`. InputError (naming `file`) without a GPU, for
-// nodes that are out of order or unlike in size, and for a name that two devices share.
+// nodes that are out of order or unlike in size, for a name that is not UTF-8 or that two devices
+// or two links share, and for a link without a bandwidth or with a latency above 1000 s.
 void check_fabric_file(FabricFile& graph, const std::string& file);
 
 FabricFile read_fabric_file(const std::string& path);  // checked; InputError at the value

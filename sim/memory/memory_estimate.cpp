@@ -51,10 +51,21 @@ struct Deployment {
   }
 };
 
+ServedSizes sizes_of(const Parallelism& ranks) {
+  ServedSizes sizes;
+  sizes.tensor = ranks.tensor;
+  sizes.data = ranks.data();
+  sizes.pipeline = ranks.pipeline;
+  sizes.expert = ranks.expert;
+  sizes.expert_tensor = ranks.expert_tensor;
+  sizes.context = ranks.context;
+  return sizes;
+}
+
 ShardingPlan with_redundant(const Deployment& deployment, const ShardingPlan& plan, int redundant) {
   const Parallelism& ranks = plan.parallelism;
-  ServedSizes sizes{ranks.tensor, ranks.data(),        ranks.pipeline,
-                    ranks.expert, ranks.expert_tensor, redundant};
+  ServedSizes sizes = sizes_of(ranks);
+  sizes.redundant_experts = redundant;
   ShardingPlan changed = plan;
   changed.redundant_experts = redundant;
   changed.placement = served_plan(deployment.model, sizes, plan.memory).placement;
@@ -130,13 +141,11 @@ void propose_sizes(const Deployment& deployment,
   if (ranks.expert == 1 || ranks.expert_tensor > 1 || slots % ranks.expert != 0 ||
       slots / ranks.expert % 2 != 0)
     return;
-  ServedSizes sizes{ranks.tensor,
-                    2 * ranks.data(),
-                    ranks.pipeline,
-                    2 * ranks.expert,
-                    1,
-                    plan.redundant_experts,
-                    deployment.load.resident_experts};
+  ServedSizes sizes = sizes_of(ranks);
+  sizes.data *= 2;
+  sizes.expert *= 2;
+  sizes.redundant_experts = plan.redundant_experts;
+  sizes.resident_experts = deployment.load.resident_experts;
   ShardingPlan wider = served_plan(model, sizes, plan.memory);
   wider.precision = plan.precision;
   wider.parallelism.feed_forward_tensor = ranks.feed_forward_tensor;

@@ -99,7 +99,10 @@ ShardingPlan served_plan(const MoeModel& model,
   plan.parallelism.expert_tensor =
       sizes.expert_tensor != 0 ? sizes.expert_tensor : of_stage / sizes.expert;
   plan.parallelism.feed_forward_tensor = feed_forward_ranks(sizes, memory.engine);
+  plan.parallelism.context = sizes.context;
   check_split(model, plan.parallelism);
+  if (const std::string refusal = context_refusal(plan.parallelism, model); !refusal.empty())
+    throw InputError("context parallelism " + refusal);
   plan.redundant_experts = sizes.redundant_experts;
   plan.placement = {by_number(model, sizes)};
   plan.precision.experts = model.expert_format;

@@ -12,6 +12,7 @@ struct ServedSizes {
   int data = 1;      // DP ranks, with requests of their own
   int pipeline = 1;  // stages; the pool has tensor x data x pipeline ranks
   int expert = 1;    // ranks that experts are dealt over
+  int context = 1;   // ranks of `tensor` that share out each request's KV cache
   // Ranks that split each expert; 0 = all that `expert` leaves, as vLLM and SGLang do.
   int expert_tensor = 0;
   int redundant_experts = 0;

@@ -44,7 +44,7 @@ StepGraph build_step(const StepInputs& inputs, const Batch& batch) {
   check_inputs(inputs, batch);
   std::optional<FabricPaths> own;
   const FabricPaths& paths =
-      inputs.paths != nullptr ? *inputs.paths : own.emplace(inputs.cluster.fabric);
+      inputs.paths != nullptr ? *inputs.paths : own.emplace(inputs.cluster.fabric, inputs.threads);
   StepGraph graph;
   graph.ranks = inputs.plan.parallelism.ranks;
   graph.launch = batch.launch;

@@ -1,7 +1,10 @@
-// One walk over all pairs of ranks; runs of links and halves are numbered at first sight.
+// One walk over all pairs of ranks; runs of links and halves are numbered at first sight. Threads
+// walk a block of sources each and number what they meet by themselves; the blocks are then joined
+// in order, which gives the numbers of one walk.
 #include "sim/plan/fabric_paths.h"
 
 #include <algorithm>
+#include <future>
 #include <limits>
 #include <stdexcept>
 #include <string>
@@ -60,10 +63,28 @@ class HalfNumbers {
     return met_.back().number;
   }
 
+  // Those of another numbering, whose runs are numbered otherwise here, after the ones met so far.
+  // Their new numbers: rank by rank, in the order of in_order().
+  std::vector<std::uint16_t> join(const HalfNumbers& other, std::span<const std::uint32_t> run) {
+    const std::vector<std::uint32_t> first = other.first_by_rank();
+    std::vector<std::uint16_t> numbers(other.met_.size());
+    for (const Met& met : other.met_) {
+      FabricPaths::Half half = met.half;
+      half.run = run[half.run];
+      numbers[first[met.rank] + met.number] = number_of(met.rank, half);
+    }
+    return numbers;
+  }
+
+  std::vector<std::uint32_t> first_by_rank() const {  // and the end
+    std::vector<std::uint32_t> first{0};
+    for (const std::uint32_t count : count_) first.push_back(first.back() + count);
+    return first;
+  }
+
   FabricPaths::Halves in_order() const {
     FabricPaths::Halves halves;
-    halves.first.push_back(0);
-    for (const std::uint32_t count : count_) halves.first.push_back(halves.first.back() + count);
+    halves.first = first_by_rank();
     halves.all.resize(met_.size());
     for (const Met& met : met_) halves.all[halves.first[met.rank] + met.number] = met.half;
     return halves;
@@ -84,95 +105,164 @@ class HalfNumbers {
   NumberTable table_;
 };
 
-}  // namespace
-
-class FabricPaths::Builder {
+// Runs of links by number; no two are alike.
+class RunNumbers {
  public:
-  Builder(const Fabric& fabric, FabricPaths& paths)
-      : fabric_(fabric), paths_(paths), leaving_(paths.ranks_), entering_(paths.ranks_) {
-    paths_.run_first_ = {0};
+  std::size_t size() const { return first_.size() - 1; }
+  std::span<const LinkId> links_of(std::size_t run) const {
+    return {links_.data() + first_[run], links_.data() + first_[run + 1]};
   }
 
-  void add(std::size_t source, std::size_t destination) {
-    walk(source, destination);
-    const std::span<const LinkId> links = links_;
-    const std::size_t middle = (links.size() + 1) / 2;
-    paths_.paths_[source * paths_.ranks_ + destination] = {
-        leaving_.number_of(source, half(links.front(), links.subspan(1, middle - 1))),
-        entering_.number_of(
-            destination,
-            links.size() == 1
-                ? half(kNoLink, {})
-                : half(links.back(), links.subspan(middle, links.size() - 1 - middle)))};
-  }
-
-  void finish() {
-    paths_.leaving_ = leaving_.in_order();
-    paths_.entering_ = entering_.in_order();
-    std::vector<char> is_port(fabric_.links.size());
-    for (const Halves* halves : {&paths_.leaving_, &paths_.entering_})
-      for (const Half& half : halves->all)
-        if (half.port != kNoLink) is_port[index(half.port)] = 1;
-    for (std::size_t link = 0; link < is_port.size(); ++link)
-      if (is_port[link] != 0) paths_.ports_.push_back(id_of<LinkId>(link));
-  }
-
- private:
-  void walk(std::size_t source, std::size_t destination) {
-    links_.clear();
-    fabric_.route(id_of<Rank>(source), id_of<Rank>(destination), 0, links_);
-    if (links_.empty())
-      throw std::logic_error("the route from rank " + std::to_string(source) + " to " +
-                             std::to_string(destination) + " has no link");
-  }
-
-  Half half(LinkId port, std::span<const LinkId> run) {
-    Half half{port, run_of(run), 0};
-    if (port != kNoLink) half.latency += fabric_.links[index(port)].latency.count();
-    for (const LinkId link : run) half.latency += fabric_.links[index(link)].latency.count();
-    return half;
-  }
-
-  std::uint32_t run_of(std::span<const LinkId> links) {
+  std::uint32_t number_of(std::span<const LinkId> links) {
     const auto same = [&](std::uint32_t run) {
-      const std::span<const LinkId> known = paths_.links_of(run);
+      const std::span<const LinkId> known = links_of(run);
       return std::equal(known.begin(), known.end(), links.begin(), links.end());
     };
-    std::uint32_t& slot = runs_.find(hash_of(links), same);
+    std::uint32_t& slot = table_.find(hash_of(links), same);
     if (slot != NumberTable::kFree) return slot;
-    const auto run = static_cast<std::uint32_t>(paths_.runs());
+    const auto run = static_cast<std::uint32_t>(size());
     slot = run;
-    paths_.links_.insert(paths_.links_.end(), links.begin(), links.end());
-    paths_.run_first_.push_back(static_cast<std::uint32_t>(paths_.links_.size()));
-    runs_.grow(paths_.runs(), [&](std::uint32_t known) { return hash_of(paths_.links_of(known)); });
+    links_.insert(links_.end(), links.begin(), links.end());
+    first_.push_back(static_cast<std::uint32_t>(links_.size()));
+    table_.grow(size(), [&](std::uint32_t known) { return hash_of(links_of(known)); });
     return run;
   }
 
+  // Of another numbering's runs, in order.
+  std::vector<std::uint32_t> join(const RunNumbers& other) {
+    std::vector<std::uint32_t> numbers;
+    numbers.reserve(other.size());
+    for (std::size_t run = 0; run < other.size(); ++run)
+      numbers.push_back(number_of(other.links_of(run)));
+    return numbers;
+  }
+
+  void give(std::vector<LinkId>& links, std::vector<std::uint32_t>& first) {
+    links = std::move(links_);
+    first = std::move(first_);
+  }
+
+ private:
   static std::uint64_t hash_of(std::span<const LinkId> links) {
     std::uint64_t hash = links.size();
     for (const LinkId link : links) hash = mix(hash, static_cast<std::uint64_t>(index(link)));
     return hash;
   }
 
+  std::vector<LinkId> links_;
+  std::vector<std::uint32_t> first_{0};  // by run, and the end
+  NumberTable table_;
+};
+
+// The paths from some of the sources.
+class Block {
+ public:
+  Block(const Fabric& fabric, std::size_t first, std::size_t last)
+      : first_(first),
+        last_(last),
+        fabric_(fabric),
+        leaving_(static_cast<std::size_t>(fabric.ranks)),
+        entering_(static_cast<std::size_t>(fabric.ranks)) {}
+
+  // paths: of all ranks; those from this block's sources are filled.
+  void walk(std::span<FabricPaths::Path> paths) {
+    const auto ranks = static_cast<std::size_t>(fabric_.ranks);
+    for (std::size_t source = first_; source < last_; ++source)
+      for (std::size_t destination = 0; destination < ranks; ++destination)
+        if (source != destination) paths[source * ranks + destination] = path(source, destination);
+  }
+
+  // Takes in the sources after these.
+  void join(const Block& next, std::span<FabricPaths::Path> paths) {
+    const std::vector<std::uint32_t> runs = runs_.join(next.runs_);
+    leaving_.join(next.leaving_, runs);  // of sources that no other block has: numbers stay
+    const std::vector<std::uint16_t> numbers = entering_.join(next.entering_, runs);
+    const std::vector<std::uint32_t> first = next.entering_.first_by_rank();
+    const auto ranks = static_cast<std::size_t>(fabric_.ranks);
+    for (std::size_t source = next.first_; source < next.last_; ++source)
+      for (std::size_t destination = 0; destination < ranks; ++destination) {
+        std::uint16_t& entering = paths[source * ranks + destination].entering;
+        if (source != destination) entering = numbers[first[destination] + entering];
+      }
+    last_ = next.last_;
+  }
+
+  RunNumbers& runs() { return runs_; }
+  FabricPaths::Halves leaving() const { return leaving_.in_order(); }
+  FabricPaths::Halves entering() const { return entering_.in_order(); }
+
+ private:
+  FabricPaths::Path path(std::size_t source, std::size_t destination) {
+    links_.clear();
+    fabric_.route(id_of<Rank>(source), id_of<Rank>(destination), 0, links_);
+    if (links_.empty())
+      throw std::logic_error("the route from rank " + std::to_string(source) + " to " +
+                             std::to_string(destination) + " has no link");
+    const std::span<const LinkId> links = links_;
+    const std::size_t middle = (links.size() + 1) / 2;
+    return {leaving_.number_of(source, half(links.front(), links.subspan(1, middle - 1))),
+            entering_.number_of(
+                destination,
+                links.size() == 1
+                    ? half(FabricPaths::kNoLink, {})
+                    : half(links.back(), links.subspan(middle, links.size() - 1 - middle)))};
+  }
+
+  FabricPaths::Half half(LinkId port, std::span<const LinkId> run) {
+    FabricPaths::Half half{port, runs_.number_of(run), 0};
+    if (port != FabricPaths::kNoLink) half.latency += fabric_.links[index(port)].latency.count();
+    for (const LinkId link : run) half.latency += fabric_.links[index(link)].latency.count();
+    return half;
+  }
+
+  std::size_t first_, last_;  // sources
   const Fabric& fabric_;
-  FabricPaths& paths_;
   std::vector<LinkId> links_;  // of the path that is being added
-  NumberTable runs_;
+  RunNumbers runs_;
   HalfNumbers leaving_, entering_;
 };
 
-FabricPaths::FabricPaths(const Fabric& fabric)
+// Links that paths begin or end with, ascending.
+std::vector<LinkId> ports_of(const FabricPaths& paths, std::size_t links) {
+  std::vector<char> is_port(links);
+  for (const FabricPaths::Halves* halves : {&paths.leaving(), &paths.entering()})
+    for (const FabricPaths::Half& half : halves->all)
+      if (half.port != FabricPaths::kNoLink) is_port[index(half.port)] = 1;
+  std::vector<LinkId> ports;
+  for (std::size_t link = 0; link < links; ++link)
+    if (is_port[link] != 0) ports.push_back(id_of<LinkId>(link));
+  return ports;
+}
+
+// Blocks of at least so many sources: fewer paths than theirs are walked before a thread has begun.
+constexpr std::size_t kLeastSources = 128;
+
+}  // namespace
+
+FabricPaths::FabricPaths(const Fabric& fabric, int threads)
     : ranks_(static_cast<std::size_t>(fabric.ranks)), bisection_(bisection_bandwidth(fabric)) {
   for (const Link& link : fabric.links) {
     bandwidth_.push_back(link.bandwidth.value);
     scale_up_.push_back(link.tier == LinkTier::nvlink ? 1 : 0);
   }
   paths_.resize(ranks_ * ranks_);
-  Builder builder(fabric, *this);
-  for (std::size_t source = 0; source < ranks_; ++source)
-    for (std::size_t destination = 0; destination < ranks_; ++destination)
-      if (source != destination) builder.add(source, destination);
-  builder.finish();
+  const std::size_t blocks = std::clamp<std::size_t>(
+      ranks_ / kLeastSources, 1, static_cast<std::size_t>(std::max(threads, 1)));
+  std::vector<Block> parts;
+  parts.reserve(blocks);
+  for (std::size_t i = 0; i < blocks; ++i)
+    parts.emplace_back(fabric, i * ranks_ / blocks, (i + 1) * ranks_ / blocks);
+  std::vector<std::future<void>> helpers;
+  helpers.reserve(blocks - 1);
+  for (std::size_t i = 1; i < blocks; ++i)
+    helpers.push_back(std::async(std::launch::async, [&, i] { parts[i].walk(paths_); }));
+  parts.front().walk(paths_);
+  for (std::future<void>& helper : helpers) helper.get();
+  for (std::size_t i = 1; i < blocks; ++i) parts.front().join(parts[i], paths_);
+  leaving_ = parts.front().leaving();
+  entering_ = parts.front().entering();
+  parts.front().runs().give(links_, run_first_);
+  ports_ = ports_of(*this, fabric.links.size());
 }
 
 }  // namespace moesim

@@ -18,7 +18,8 @@ namespace moesim {
 // more than 65,536 halves of one kind.
 class FabricPaths {
  public:
-  explicit FabricPaths(const Fabric& fabric);
+  // The result does not depend on `threads`.
+  explicit FabricPaths(const Fabric& fabric, int threads = 1);
 
   static constexpr LinkId kNoLink{-1};
   // The rank's own link and the links between it and the middle of the path. A path of one link is
@@ -60,8 +61,6 @@ class FabricPaths {
   BytesPerSecond bisection() const { return bisection_; }
 
  private:
-  class Builder;
-
   std::size_t ranks_;
   std::vector<Path> paths_;  // [source][destination]
   Halves leaving_, entering_;

@@ -136,6 +136,8 @@ int context_ranks(const AttentionShape& shape, const Parallelism& parallelism);
 // kv_heads for grouped queries. Layers with windows, index heads, compressed or cross attention are
 // refused.
 void check_context(const Parallelism& parallelism, const MoeModel& model);
+// The same in words, which begin with the size; "" = it can be.
+std::string context_refusal(const Parallelism& parallelism, const MoeModel& model);
 
 // Throws InputError (key in the message) unless check_pipeline and check_context let it pass and:
 // tensor divides the ranks of a stage; expert divides them; slots = experts + redundant divide by

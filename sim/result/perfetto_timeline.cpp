@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -18,7 +20,9 @@ namespace {
 constexpr std::size_t kBytesOfEvent = 140;
 enum Track { kKernels = 1, kExchanges = 2 };
 
-double microseconds(double seconds) { return seconds * 1e6; }
+// Times are whole nanoseconds, written as the microseconds that the format has.
+std::int64_t nanoseconds(double seconds) { return std::llround(seconds * 1e9); }
+std::string microseconds(std::int64_t ns) { return fmt::format("{}.{:03}", ns / 1000, ns % 1000); }
 
 // Inside a JSON text: names of cables come from files.
 std::string escaped(const std::string& name) {
@@ -110,18 +114,21 @@ class Trace {
 
   void counter(double at, int process, const std::string& name, double value) {
     events_.push_back(
-        {at,
-         fmt::format(R"({{"ph":"C","name":"{}","pid":{},"ts":{:.3f},"args":{{"value":{:.4g}}}}})",
-                     name, process, microseconds(at), value)});
+        {at, fmt::format(R"({{"ph":"C","name":"{}","pid":{},"ts":{},"args":{{"value":{:.4g}}}}})",
+                         name, process, microseconds(nanoseconds(at)), value)});
   }
 
+  // A nanosecond short: readers that cut times to their own unit, or add them up in floating point,
+  // would see it reach into the next slice of the track and drop one of them.
   void slice(TaskAt at, int track, const std::string& name, double start, double end) {
     const Task& task = graph_.tasks[at.task];
+    const std::int64_t first = nanoseconds(start);
+    const std::int64_t lasts = std::max<std::int64_t>(nanoseconds(end) - first - 1, 0);
     events_.push_back(
-        {start, fmt::format(R"({{"ph":"X","name":"{}","pid":{},"tid":{},"ts":{:.3f},"dur":{:.3f},)"
+        {start, fmt::format(R"({{"ph":"X","name":"{}","pid":{},"tid":{},"ts":{},"dur":{},)"
                             R"("args":{{"layer":{},"micro_batch":{}}}}})",
-                            name, at.rank + 1, track, microseconds(start),
-                            microseconds(end - start), task.layer, task.micro_batch)});
+                            name, at.rank + 1, track, microseconds(first), microseconds(lasts),
+                            task.layer, task.micro_batch)});
   }
 
   // Tasks of another stage of a pipeline: the rank has nothing to do with them.
@@ -150,10 +157,11 @@ class Trace {
     ++arrows_;
     const auto end = [&](const char* phase, int rank) {
       events_.push_back(
-          {ready, fmt::format(R"({{"ph":"{}","name":"late","cat":"wait","id":{},"pid":{},"tid":{},)"
-                              R"("ts":{:.3f}{}}})",
-                              phase, arrows_, rank + 1, static_cast<int>(kExchanges),
-                              microseconds(ready), *phase == 'f' ? R"(,"bp":"e")" : "")});
+          {ready,
+           fmt::format(R"({{"ph":"{}","name":"late","cat":"wait","id":{},"pid":{},"tid":{},)"
+                       R"("ts":{}{}}})",
+                       phase, arrows_, rank + 1, static_cast<int>(kExchanges),
+                       microseconds(nanoseconds(ready)), *phase == 'f' ? R"(,"bp":"e")" : "")});
     };
     end("s", late);
     end("f", at.rank);

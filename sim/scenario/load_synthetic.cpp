@@ -48,7 +48,8 @@ std::string read_profile_name(const JsonNode& node, const std::string& folder) {
     return name;
   }
   std::string found = path_in(*profile, folder);
-  if (!std::filesystem::exists(found)) profile->fail("there is no file " + found);
+  if (!std::filesystem::exists(found))
+    profile->fail("there is no file " + found + "; a shipped profile is named by \"like\"");
   return found.find('/') == std::string::npos ? "./" + found : found;
 }
 

@@ -95,9 +95,12 @@ void note_trace(const PointFacts& facts, PointResult& result) {
   const double tokens = std::accumulate(
       batches.begin(), batches.end(), 0.0,
       [](double sum, const Batch& batch) { return sum + static_cast<double>(batch.tokens()); });
+  // The same words for points that differ in tokens alone: notes are listed once.
   result.notes.push_back(fmt::format(
-      "{:.0f} simulated tokens replay {} traced ones (origin: {}); placements saw {}.", tokens,
-      split.replay.size(), trace.header.origin,
+      "Simulated tokens replay {} traced ones{} (origin: {}); placements saw {}.",
+      split.replay.size(),
+      tokens > static_cast<double>(split.replay.size()) ? " more than once" : "",
+      trace.header.origin,
       scenario.workload.planning_share > 0
           ? fmt::format("{} {}", split.planning.size(),
                         scenario.workload.windows > 0 && !scenario.workload.planned_on_mix

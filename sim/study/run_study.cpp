@@ -34,8 +34,17 @@ PointFiles beside(const std::string& file, const RunOptions& options) {
   return files;
 }
 
+// A point alone has the cores that others would have; more than a few threads only cost memory.
+int threads_of_worker(const Study& study, const RunOptions& options) {
+  const int most = static_cast<int>(std::min<std::size_t>(study.points.size(), 8));
+  const int side_by_side = std::clamp(options.jobs, 1, most);
+  return side_by_side == 1 ? std::clamp(options.jobs, 2, 8)
+                           : std::clamp(options.jobs / side_by_side, 1, 8);
+}
+
 std::vector<std::string> worker_command(const Study& study, const RunOptions& options) {
-  std::vector<std::string> words{"worker", study.file, "--threads", options.jobs > 1 ? "1" : "2"};
+  std::vector<std::string> words{"worker", study.file, "--threads",
+                                 std::to_string(threads_of_worker(study, options))};
   for (const std::string& override_text : options.overrides) {
     words.emplace_back("--set");
     words.push_back(override_text);

@@ -122,7 +122,8 @@ void place(const JsonNode& typed, bool prefill, RecordedServing& recorded) {
   const int of_node = recorded.cluster.fabric.ranks_per_node;
   input.nodes = expert % of_node == 0 ? expert / of_node : 1;
   input.groups = static_cast<int>(recorded.model.groups);
-  const bool balanced = text_of(typed, "balancer") == "eplb" || plan.redundant_experts > 0;
+  const std::string balancer = text_of(typed, "balancer");
+  const bool balanced = balancer == "eplb" || (balancer != "none" && plan.redundant_experts > 0);
   plan.placement_strategy = !balanced ? "contiguous" : prefill ? "eplb" : "eplb_global";
   plan.placement =
       Catalog<PlacementPart>::instance().at(plan.placement_strategy, "placement")(input);

@@ -88,7 +88,7 @@ TEST_CASE("the difference of two plans names what is relieved") {
   CHECK(all.find("From contiguous to eplb:") != std::string::npos);
   CHECK(all.find("NIC -75.0 %") != std::string::npos);
   CHECK(all.find("expert FFN -400 us") != std::string::npos);
-  const BakeOffTable table = bake_off_table(study, {0, 0.5});
+  const BakeOffTable table = bake_off_table(bake_off_rows(study, {0, 0.5}));
   REQUIRE(table.rows.size() == 2);
   CHECK(table.rows[0][0] == "eplb");
   CHECK(table.rows[0].size() == table.heads.size());

@@ -46,6 +46,20 @@ TEST_CASE("memory in JSON sums up to the capacity") {
   CHECK(json.at("kv_tokens").as_int(0, 1 << 30) > 0);
 }
 
+TEST_CASE("ranks that share out a request's cache hold so many times more tokens") {
+  const auto tokens = [](const std::string& arguments) {
+    const Outcome outcome =
+        run_program("memory --model deepseek-v3 --accelerator h200-sxm --tp 8 --json " + arguments);
+    INFO(outcome.output);
+    REQUIRE(outcome.code == 0);
+    return static_cast<double>(
+        read_json_text(outcome.output, "memory").at("kv_tokens").as_int(1, 1 << 30));
+  };
+  CHECK(tokens("--cp 8") == doctest::Approx(8 * tokens("")).epsilon(1e-3));
+  CHECK(says(run_program("memory --model deepseek-v3 --accelerator h200-sxm --tp 8 --cp 4"),
+             "TP 8, DP 1, CP 4"));
+}
+
 TEST_CASE("memory answers a wrong word with what would do") {
   const auto check = [](const std::string& arguments, const std::string& part) {
     const Outcome outcome = run_program("memory " + arguments);
@@ -63,6 +77,8 @@ TEST_CASE("memory answers a wrong word with what would do") {
         "did you mean \"deepep_low_latency\"?");
   check("--model mixtral-8x7b" + gpu + "--mtp", "names no multi-token prediction module");
   check("--model mixtral-8x7b" + gpu + "--engine vlm", "vllm");
+  check("--model deepseek-v3" + gpu + "--tp 8 --cp 3", "3 does not divide tensor_parallel 8");
+  check("--model mixtral-8x7b" + gpu + "--tp 8 --cp 2", "key-value heads is on one rank only");
 }
 
 TEST_CASE("a scenario's plan names an engine and its fraction") {

@@ -32,13 +32,22 @@ inline Outcome run_command(const std::string& line) {
   return outcome;
 }
 
-// `prefix` goes before the program's path in the shell's line ("ulimit -f 8; ").
-inline Outcome run_program(const std::string& arguments, const std::string& prefix = "") {
+inline std::string program_line(const std::string& arguments) {
   // The program lies beside the tests: a path compiled in would keep build folders from sharing
   // compiled objects.
   static const std::string program =
       (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "moesim").string();
-  return run_command(prefix + program + " " + arguments + " 2>&1 </dev/null");
+  return program + " " + arguments;
+}
+
+// `prefix` goes before the program's path in the shell's line ("ulimit -f 8; ").
+inline Outcome run_program(const std::string& arguments, const std::string& prefix = "") {
+  return run_command(prefix + program_line(arguments) + " 2>&1 </dev/null");
+}
+
+// Standard output alone, as a program that reads it sees it.
+inline Outcome run_for_output(const std::string& arguments) {
+  return run_command(program_line(arguments) + " 2>/dev/null </dev/null");
 }
 
 inline const std::string kFirstRun = test::source_dir() + "/scenarios/first_run.json";

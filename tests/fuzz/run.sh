@@ -19,6 +19,7 @@ seeds() {
     torch_archive | zip) echo tests/data/imports/* ;;
     model_config) echo workloads/models/*.json tests/data/golden/*/config.json ;;
     json) echo scenarios/*.json workloads/models/*.json ;;
+    scenario) echo scenarios/*.json ;;
   esac
 }
 

@@ -178,6 +178,26 @@ TEST_CASE("SimGrid: routes of links become a graph with a switch where links mee
   CHECK(graph.graph.source.starts_with("SimGrid platform"));
 }
 
+TEST_CASE("what no graph file could hold is refused when it is imported") {
+  const auto two_hosts = [](const std::string& first, const std::string& link) {
+    return "<platform version=\"4.1\"><zone id=\"z\" routing=\"Full\"><host id=\"" + first +
+           "\"/><host id=\"b\"/><link id=\"l\" " + link + "/><route src=\"" + first +
+           "\" dst=\"b\"><link_ctn id=\"l\"/></route></zone></platform>";
+  };
+  CHECK(refusal(two_hosts("a", "bandwidth=\"1GBps\"")) == "read");
+  CHECK(refusal(two_hosts("\xff", "bandwidth=\"1GBps\"")).find("is not UTF-8") !=
+        std::string::npos);
+  CHECK(refusal(two_hosts("a", "bandwidth=\"1e308TBps\"")).find("is not a number") !=
+        std::string::npos);
+  CHECK(refusal(two_hosts("a", "bandwidth=\"1GBps\" latency=\"1e200s\"")).find("latency") !=
+        std::string::npos);
+  const std::string cluster = R"(" suffix="" radical="0-1" speed="1Gf" bw="10Gbps" lat="1us"/>)";
+  CHECK(
+      refusal(R"(<platform version="4.1"><zone id="w" routing="Full"><cluster id="c" prefix="a-)" +
+              cluster + R"(<cluster id="c" prefix="b-)" + cluster + "</zone></platform>")
+          .find("another link is named \"c_link_0\"") != std::string::npos);
+}
+
 TEST_CASE("SimGrid: a cluster is hosts around a switch, zones are joined at their gateways") {
   const ImportedGraph graph = imported(R"(<platform version="4.1"><zone id="w" routing="Full">
   <cluster id="a" prefix="a-" suffix="" radical="0-3" speed="1Gf" bw="10Gbps" lat="1us"/>

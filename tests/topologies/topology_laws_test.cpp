@@ -230,5 +230,40 @@ TEST_CASE("every topology refuses what it cannot build, naming the option") {
   }
 }
 
+TEST_CASE("a topology takes the options that it lists, and refuses all others as meaningless") {
+  const std::vector<std::pair<std::string, std::function<void(TopologyOptions&)>>> given{
+      {"oversubscription", [](auto& options) { options.oversubscription = 2; }},
+      {"scale_up", [](auto& options) { options.scale_up = ScaleUp::mesh; }},
+      {"planes", [](auto& options) { options.planes = 2; }},
+      {"gpus_per_tray", [](auto& options) { options.gpus_per_tray = 2; }},
+      {"switch_ports", [](auto& options) { options.switch_ports = 16; }},
+      {"gpus_per_switch", [](auto& options) { options.gpus_per_switch = 2; }},
+      {"switches_per_group", [](auto& options) { options.switches_per_group = 2; }},
+      {"torus",
+       [](auto& options) {
+         options.torus = {2, 1, 1};
+       }},
+      {"switch_link", [](auto& options) { options.switch_link = BytesPerSecond(1e9); }},
+      {"graph", [](auto& options) { options.graph = "graph.json"; }}};
+  for (const auto& [topology, entry] : Catalog<TopologyPart>::instance().entries()) {
+    CAPTURE(topology);
+    const std::vector<std::string>& listed = entry.part.options;
+    for (const auto& [option, give] : given) {
+      CAPTURE(option);
+      TopologyOptions options = options_of(2, 8);
+      give(options);
+      std::string refusal;
+      try {
+        entry.part(options);
+      } catch (const InputError& error) {
+        refusal = error.what();
+      }
+      const bool meaningless =
+          refusal.find("cluster." + option + ": means nothing") != std::string::npos;
+      CHECK(meaningless == (std::find(listed.begin(), listed.end(), option) == listed.end()));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace moesim

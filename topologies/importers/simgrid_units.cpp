@@ -25,7 +25,8 @@ double parse(const XmlElement& element,
   unit.erase(0, unit.find_first_not_of(' ') == std::string::npos ? 0 : unit.find_first_not_of(' '));
   const bool is_number = end != text.c_str() && std::isfinite(number) && number >= 0;
   for (const Spelling& spelling : spellings) {
-    if (is_number && unit == spelling.unit) return number * spelling.scale;
+    if (is_number && unit == spelling.unit && std::isfinite(number * spelling.scale))
+      return number * spelling.scale;
     known += (known.empty() ? "" : ", ") + std::string(spelling.unit);
   }
   element.fail(attribute + "=\"" + text + "\" is not a number with one of the units " + known);

@@ -98,7 +98,10 @@ void Platform::read_cluster(const XmlElement& cluster) {
   for (const int number : simgrid_radical(cluster)) {
     const std::string name = prefix + std::to_string(number) + suffix;
     const std::size_t host = add(DeviceKind::gpu, name, hosts++);
-    links.push_back({id + "_link_" + std::to_string(number), bandwidth, latency, host, router});
+    const std::string link = id + "_link_" + std::to_string(number);
+    if (!link_numbers.emplace(link, links.size()).second)
+      cluster.fail("another link is named \"" + link + "\" too");
+    links.push_back({link, bandwidth, latency, host, router});
   }
   if (cluster.find("bb_bw"))
     result.notes.push_back("the backbone of cluster \"" + id + "\" is left out");

@@ -42,7 +42,7 @@ Fabric build_ring_node(const TopologyOptions& options) {
   return fabric;
 }
 
-const Registered<TopologyPart> registered{"ring_node", "one node whose GPUs are joined in a ring",
-                                          build_ring_node};
+const Registered<TopologyPart> registered{
+    "ring_node", "one node whose GPUs are joined in a ring", {build_ring_node}};
 
 }  // namespace

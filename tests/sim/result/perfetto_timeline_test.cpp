@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -36,7 +37,8 @@ struct Replayed {
 TEST_CASE("slices of a track follow one another, times ascend, arrows have two ends") {
   for (const char* overlap : {"none", "two_batch"}) {
     const Replayed step(overlap);
-    std::map<std::pair<int, int>, double> track_end;
+    std::map<std::pair<int, int>, std::int64_t> track_end, lasted;  // ns
+    std::map<std::pair<int, int>, std::size_t> slices;
     std::map<int, int> arrow_ends;
     std::map<std::pair<int, int>, double> kernels;
     double last = 0;
@@ -48,21 +50,31 @@ TEST_CASE("slices of a track follow one another, times ascend, arrows have two e
       if (phase == "s" || phase == "f") arrow_ends[event.at("id")] += phase == "s" ? 1 : 10;
       if (phase != "X") continue;
       const std::pair<int, int> track{event.at("pid"), event.at("tid")};
-      CHECK(event.at("ts").get<double>() >= track_end[track] - 2e-3);  // rounded to nanoseconds
-      track_end[track] = event.at("ts").get<double>() + event.at("dur").get<double>();
+      // By a nanosecond, since a reader that cuts times to whole ones may lower each by as much;
+      // but for one that lasts none.
+      const std::int64_t start = std::llround(event.at("ts").get<double>() * 1e3);
+      const std::int64_t lasts = std::llround(event.at("dur").get<double>() * 1e3);
+      CHECK(start >= track_end[track] + (lasted[track] > 0 ? 1 : 0));
+      track_end[track] = start + lasts;
+      lasted[track] = lasts;
+      ++slices[track];
       if (track.second == 1) kernels[track] += event.at("dur").get<double>();
     }
     CHECK(!arrow_ends.empty());
     for (const auto& [id, ends] : arrow_ends) CHECK(ends == 11);
     CHECK(track_end.size() == 32);  // two tracks of 16 ranks
-    double longest = 0;
+    std::int64_t longest = 0;
     for (const auto& [track, end] : track_end) longest = std::max(longest, end);
-    CHECK(longest == doctest::Approx(step.timeline.makespan.count() * 1e6));
+    CHECK(static_cast<double>(longest) ==
+          doctest::Approx(step.timeline.makespan.count() * 1e9 - 1).epsilon(1e-5));
     double expected = 0;
     for (std::size_t task = 0; task < step.graph.tasks.size(); ++task)
       if (step.graph.tasks[task].exchange < 0)
         expected += (step.timeline.at(task, 5).end - step.timeline.at(task, 5).start).count();
-    CHECK(kernels.at({6, 1}) == doctest::Approx(expected * 1e6).epsilon(1e-3));
+    // A nanosecond is left between slices; rounding adds up to as much.
+    const double left_out = 2e-3 * static_cast<double>(slices.at({6, 1}));
+    CHECK(kernels.at({6, 1}) <= expected * 1e6);
+    CHECK(kernels.at({6, 1}) >= expected * 1e6 - left_out);
   }
 }
 
