@@ -44,7 +44,7 @@ whole_process() {  # $1: what, the rest: settings; prints one row
   "$build"/moesim run "$out/decode_320.json" "$@" --jobs 1 --out "$out/run" >/dev/null 2>&1
   printf '{"point": 0, "trace": "%s", "out": "%s"}\n' "$MOESIM_BENCH_TRACE" "$(find "$out/run/points" -name '*.json' ! -name '*.wall.json')" >"$out/work.json"
   set -- "$build"/moesim worker "$out/decode_320.json" "$@"
-  hyperfine -N --input "$out/work.json" --warmup 1 --runs "${runs:-10}" --style none --export-csv "$out/times.csv" "$*" >/dev/null
+  hyperfine --warmup 1 --runs "${runs:-10}" --style none --export-csv "$out/times.csv" "$* <$out/work.json" >/dev/null
   times="$(tail -n 1 "$out/times.csv" | awk -F, '{ printf "%.3f s (%.3f to %.3f)", $4, $7, $8 }')"
   memory="$(most_anonymous_memory "$@")"
   printf '| %s | %s | %s MB |\n' "$what" "$times" "$((memory / 1000))"

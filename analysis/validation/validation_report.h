@@ -14,7 +14,8 @@ std::string validation_text(const Validation& validation, bool each);
 // The same as a page of docs, with `figure` (a file beside it) in it.
 std::string validation_markdown(const Validation& validation, const std::string& figure);
 
-std::string validation_json(const Validation& validation);  // summaries and every record; errors are ratios
+std::string validation_json(
+    const Validation& validation);  // summaries and every record; errors are ratios
 std::string validation_csv(const Validation& validation);  // one row a record, RFC 4180
 
 // Predicted against measured time, both on log axes, a colour an algorithm; lines at equal, 15 %

@@ -104,18 +104,20 @@ std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
 }
 
 // A row is some hundred bytes from the last one, in an order the hardware cannot guess; the rows
-// themselves are known well before they are counted.
-constexpr std::size_t kRowsAhead = 12;
+// themselves are known well before they are counted, also those of the DP ranks to come.
+constexpr std::size_t kRowsAhead = 24;
 
-void prefetch(const RoutingTrace& trace,
-              const std::vector<std::uint32_t>& rows,
+void prefetch(const RoutingInputs& inputs,
+              std::size_t group,
               std::size_t token,
               std::size_t first_layer,
               std::size_t layers) {
   constexpr std::size_t kCacheLine = 64 / sizeof(std::uint16_t);
-  if (token >= rows.size()) return;
-  const std::uint16_t* choice = trace.choice(rows[token], first_layer).data();
-  const std::size_t choices = layers * static_cast<std::size_t>(trace.header.top_k);
+  const auto& groups = inputs.batch.rows;
+  while (group < groups.size() && token >= groups[group].size()) token -= groups[group++].size();
+  if (group == groups.size()) return;
+  const std::uint16_t* choice = inputs.trace.choice(groups[group][token], first_layer).data();
+  const std::size_t choices = layers * static_cast<std::size_t>(inputs.trace.header.top_k);
   for (std::size_t i = 0; i < choices; i += kCacheLine) __builtin_prefetch(choice + i);
 }
 
@@ -242,7 +244,7 @@ void count_copies(const RoutingInputs& inputs,
     for (std::size_t member = 0; member < tensor; ++member) {
       for (std::size_t token = member; token < rows.size(); token += tensor) {
         const std::uint16_t* choice = inputs.trace.choice(rows[token], first_layer).data();
-        prefetch(inputs.trace, rows, token + kRowsAhead * tensor, first_layer, copies.size());
+        prefetch(inputs, group, token + kRowsAhead * tensor, first_layer, copies.size());
         for (LayerCounter& counter : counters)
           for (std::size_t k = 0; k < top_k; ++k) counter.add(*choice++);
       }
@@ -263,13 +265,15 @@ std::vector<std::int64_t> count_routed_choices(const RoutingInputs& inputs,
                                                std::size_t layers) {
   const auto top_k = static_cast<std::size_t>(inputs.trace.header.top_k);
   std::vector<std::uint32_t> by_choice(layers * top_k);  // by layer and place in the top k
-  for (const std::vector<std::uint32_t>& rows : inputs.batch.rows)
+  for (std::size_t group = 0; group < inputs.batch.rows.size(); ++group) {
+    const std::vector<std::uint32_t>& rows = inputs.batch.rows[group];
     for (std::size_t token = 0; token < rows.size(); ++token) {
       const std::uint16_t* choice = inputs.trace.choice(rows[token], first_layer).data();
-      prefetch(inputs.trace, rows, token + kRowsAhead, first_layer, layers);
+      prefetch(inputs, group, token + kRowsAhead, first_layer, layers);
       for (std::size_t i = 0; i < by_choice.size(); ++i)
         by_choice[i] += choice[i] != kNotRouted ? 1U : 0U;
     }
+  }
   std::vector<std::int64_t> routed(layers);
   for (std::size_t i = 0; i < by_choice.size(); ++i) routed[i / top_k] += by_choice[i];
   return routed;
