@@ -245,16 +245,18 @@ TEST_CASE("a topology takes the options that it lists, and refuses all others as
        }},
       {"switch_link", [](auto& options) { options.switch_link = BytesPerSecond(1e9); }},
       {"graph", [](auto& options) { options.graph = "graph.json"; }}};
-  for (const auto& [topology, entry] : Catalog<TopologyPart>::instance().entries()) {
-    CAPTURE(topology);
-    const std::vector<std::string>& listed = entry.part.options;
-    for (const auto& [option, give] : given) {
+  for (const auto& entry : Catalog<TopologyPart>::instance().entries()) {
+    CAPTURE(entry.first);
+    const TopologyPart& part = entry.second.part;
+    const std::vector<std::string>& listed = part.options;
+    for (const auto& one : given) {
+      const std::string& option = one.first;
       CAPTURE(option);
       TopologyOptions options = options_of(2, 8);
-      give(options);
+      one.second(options);
       std::string refusal;
       try {
-        entry.part(options);
+        part(options);
       } catch (const InputError& error) {
         refusal = error.what();
       }
