@@ -1,4 +1,4 @@
-// moesim plot: one chart of a study that has run, as a page and as SVG.
+// moesim plot: one chart of a study that has run, as a page, as SVG or as PNG.
 #include <fmt/format.h>
 
 #include <filesystem>
@@ -38,13 +38,8 @@ ChartPart find_chart(const std::string& name) {
   throw InputError("--chart: unknown chart \"" + name + "\"" + name_help(name, catalog.names()));
 }
 
-void write_svg(const std::string& file, const nlohmann::json& option) {
-  write_file(file, chart_svg(option));
-  fmt::print("wrote {}\n", file);
-}
-
-void write_page(const std::string& file, const std::string& page) {
-  write_file(file, page);
+void write(const std::string& file, const std::string& picture) {
+  write_file(file, picture);
   fmt::print("wrote {}\n", file);
 }
 
@@ -57,15 +52,16 @@ void plot(const PlotArguments& arguments) {
                                  arguments.chart, arguments.study, part.question));
   if (!arguments.measured.empty()) add_measured_marks(arguments.measured, option);
   const std::string& out = arguments.out;
-  if (out.ends_with(".svg")) return write_svg(out, option);
-  if (out.ends_with(".html")) return write_page(out, chart_page(study, part, option));
-  if (!out.empty()) throw InputError("--out " + out + ": must end in .html or .svg");
+  if (out.ends_with(".svg")) return write(out, chart_svg(option));
+  if (out.ends_with(".png")) return write(out, chart_png(option));
+  if (out.ends_with(".html")) return write(out, chart_page(study, part, option));
+  if (!out.empty()) throw InputError("--out " + out + ": must end in .html, .svg or .png");
   const std::filesystem::path of(arguments.study);
   const auto folder = std::filesystem::is_directory(of) ? of : of.parent_path();
   make_folder((folder / "charts").string());
   const std::string stem = (folder / "charts" / arguments.chart).string();
-  write_page(stem + ".html", chart_page(study, part, option));
-  if (can_draw_svg()) return write_svg(stem + ".svg", option);
+  write(stem + ".html", chart_page(study, part, option));
+  if (can_draw_svg()) return write(stem + ".svg", chart_svg(option));
   fmt::print("no SVG: Node.js draws it, and is missing (apt-get install nodejs)\n");
 }
 
@@ -78,15 +74,16 @@ void add_plot(CLI::App& command) {
   command.add_option("--measured", arguments->measured,
                      "CSV of measured points to draw beside the curves: series,x,y, times with "
                      "their unit");
-  command.add_option("--out", arguments->out,
-                     "file to write, .html or .svg (default: both, as charts/<chart> in the "
-                     "study's folder)");
+  command.add_option(
+      "--out", arguments->out,
+      "file to write, .html, .svg or .png (default: the first two, as charts/<chart> "
+      "in the study's folder)");
   command.footer("Example: moesim plot out/first_run --chart step_time_breakdown");
   command.callback([arguments] { plot(*arguments); });
 }
 
 const Registered<Command> registered{
-    "plot", "Draw one chart of a study's results as a page and as SVG", {add_plot}};
+    "plot", "Draw one chart of a study's results as a page, SVG or PNG", {add_plot}};
 
 }  // namespace
 }  // namespace moesim

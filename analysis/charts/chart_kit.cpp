@@ -22,9 +22,22 @@ constexpr int kPanelsRight = 96;  // room for the words at a reference line's en
 }  // namespace
 
 std::string series_colour(std::size_t index) {
-  constexpr std::array colours{"#0072B2", "#E69F00", "#009E73", "#D55E00",
-                               "#56B4E9", "#CC79A7", "#999999", "#F0E442"};
-  return colours.at(index % colours.size());
+  constexpr std::array colours{0x0072B2, 0xE69F00, 0x009E73, 0xD55E00,
+                               0x56B4E9, 0xCC79A7, 0x999999, 0xF0E442};
+  struct Tint {
+    int towards;   // of each channel
+    double share;  // of the way
+  };
+  constexpr std::array tints{Tint{0, 0}, Tint{255, 0.55}, Tint{0, 0.45}};
+  const int colour = colours.at(index % colours.size());
+  const Tint tint = tints.at(index / colours.size() % tints.size());
+  std::string text = "#";
+  for (const int shift : {16, 8, 0}) {
+    const int channel = colour >> shift & 255;
+    text += fmt::format(
+        "{:02X}", static_cast<int>(std::lround(channel + tint.share * (tint.towards - channel))));
+  }
+  return text;
 }
 
 TimeUnit time_unit(double largest) {

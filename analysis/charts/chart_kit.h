@@ -10,8 +10,9 @@
 
 namespace moesim {
 
-// Colour number `index`, cyclic: the palette of Okabe and Ito ("Color Universal Design", 2008), its
-// yellow last because thin yellow marks are hard to see on white, then grey.
+// Colour number `index`: the palette of Okabe and Ito ("Color Universal Design", 2008), its yellow
+// last because thin yellow marks are hard to see on white, then grey; after these eight the same
+// lighter, then darker, then again.
 std::string series_colour(std::size_t index);
 
 // The unit in which `largest` has a number of one to three digits before the point.

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <vector>
 
 #include "analysis/metrics/metric_text.h"
 #include "analysis/report/page.h"
@@ -28,25 +29,49 @@ namespace fs = std::filesystem;
 constexpr const char* kNoNode =
     "SVG is drawn by Node.js, which is missing: apt-get install nodejs, or write .html";
 
-// Runs `node script` with the three files as its standard streams; the exit status as of waitpid.
-// ENOENT where there is no node.
-int run_node(const ScratchFolder& folder) {
-  const std::string script = folder / "draw.js", in = folder / "option.json",
-                    out = folder / "chart.svg", said = folder / "said";
+constexpr const char* kNoConverter =
+    "PNG is made of SVG by rsvg-convert, which is missing: apt-get install librsvg2-bin, or write "
+    ".svg";
+
+// Whether a folder of PATH has the program.
+bool is_there(const std::string& program) {
+  const char* path = std::getenv("PATH");
+  const std::string folders = path == nullptr ? "" : path;
+  for (std::size_t begin = 0; begin <= folders.size();) {
+    const std::size_t end = std::min(folders.find(':', begin), folders.size());
+    if (::access((folders.substr(begin, end - begin) + "/" + program).c_str(), X_OK) == 0)
+      return true;
+    begin = end + 1;
+  }
+  return false;
+}
+
+// Runs a program with files of the folder as its standard streams, errors to "said". MachineError
+// with what it said where it fails.
+void run_tool(std::vector<std::string> words,
+              const ScratchFolder& folder,
+              const std::string& in,
+              const std::string& out) {
+  const std::string input = folder / in, output = folder / out, said = folder / "said";
   posix_spawn_file_actions_t actions{};
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, in.c_str(), O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), O_WRONLY | O_CREAT, 0600);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, said.c_str(), O_WRONLY | O_CREAT, 0600);
-  std::string node = "node", path = script;
-  char* arguments[] = {node.data(), path.data(), nullptr};
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, input.c_str(), O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output.c_str(), O_WRONLY | O_CREAT,
+                                   0600);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, said.c_str(),
+                                   O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
   pid_t process = 0;
-  const int failed = posix_spawnp(&process, "node", &actions, nullptr, arguments, environ);
+  const int failed =
+      posix_spawnp(&process, words[0].c_str(), &actions, nullptr, arguments.data(), environ);
   posix_spawn_file_actions_destroy(&actions);
-  if (failed != 0) throw MachineError(kNoNode);
+  if (failed != 0) throw MachineError(words[0] + " does not start");
   int status = 0;
   while (::waitpid(process, &status, 0) < 0 && errno == EINTR) continue;
-  return status;
+  if (status != 0)
+    throw MachineError(words[0] + " could not draw the chart: " + read_text_file(said));
 }
 
 }  // namespace
@@ -61,16 +86,7 @@ std::string chart_page(const StudyResult& study,
   return html_page(study.name, weakest_basis_text(study), {section});
 }
 
-bool can_draw_svg() {
-  const char* path = std::getenv("PATH");
-  std::string folders = path == nullptr ? "" : path;
-  for (std::size_t begin = 0; begin <= folders.size();) {
-    const std::size_t end = std::min(folders.find(':', begin), folders.size());
-    if (::access((folders.substr(begin, end - begin) + "/node").c_str(), X_OK) == 0) return true;
-    begin = end + 1;
-  }
-  return false;
-}
+bool can_draw_svg() { return is_there("node"); }
 
 std::string chart_svg(const nlohmann::json& option) {
   if (!can_draw_svg()) throw MachineError(kNoNode);
@@ -79,9 +95,17 @@ std::string chart_svg(const nlohmann::json& option) {
                                      std::string(chart_functions()) + "\n" +
                                      std::string(picture_script()));
   write_file(folder / "option.json", option.dump());
-  if (run_node(folder) != 0)
-    throw MachineError("Node.js could not draw the chart: " + read_text_file(folder / "said"));
+  run_tool({"node", folder / "draw.js"}, folder, "option.json", "chart.svg");
   return read_text_file(folder / "chart.svg");
+}
+
+std::string chart_png(const nlohmann::json& option) {
+  if (!is_there("rsvg-convert")) throw MachineError(kNoConverter);
+  const std::string svg = chart_svg(option);
+  const ScratchFolder folder;
+  write_file(folder / "chart.svg", svg);
+  run_tool({"rsvg-convert", "--zoom", "2", "--format", "png"}, folder, "chart.svg", "chart.png");
+  return read_text_file(folder / "chart.png");
 }
 
 }  // namespace moesim

@@ -29,4 +29,12 @@ add_custom_command(
 configure_file(${CMAKE_CURRENT_LIST_DIR}/page_assets.cpp.in ${MOESIM_PAGE_DIR}/page_assets.cpp @ONLY)
 set_source_files_properties(${MOESIM_PAGE_DIR}/page_assets.cpp PROPERTIES
   OBJECT_DEPENDS "${ECHARTS_FILE};${PAGE_CSS_FILE};${PAGE_JS_FILE};${CHART_FUNCTIONS_FILE};${PICTURE_JS_FILE}")
+# A compiler cache sees .incbin's file names, not what is in them: what they hold goes into the command.
+foreach(file ${PAGE_CSS_FILE} ${PAGE_JS_FILE} ${CHART_FUNCTIONS_FILE} ${PICTURE_JS_FILE} ${CMAKE_CURRENT_LIST_DIR}/package-lock.json)
+  file(SHA256 ${file} hash)
+  string(APPEND MOESIM_PAGE_HASHES ${hash})
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+endforeach()
+string(SHA256 MOESIM_PAGE_HASH ${MOESIM_PAGE_HASHES})
+set_source_files_properties(${MOESIM_PAGE_DIR}/page_assets.cpp PROPERTIES COMPILE_DEFINITIONS MOESIM_PAGE_HASH=${MOESIM_PAGE_HASH})
 target_sources(moesim_objects PRIVATE ${MOESIM_PAGE_DIR}/page_assets.cpp)

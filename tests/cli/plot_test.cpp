@@ -30,7 +30,10 @@ void write_study(const TemporaryFolder& folder) {
   write_file(folder / "result.json", to_json(study).dump());
 }
 
-bool has_node() { return test::run_command("command -v node >/dev/null").code == 0; }
+bool has(const std::string& program) {
+  return test::run_command("command -v " + program + " >/dev/null").code == 0;
+}
+bool has_node() { return has("node"); }
 
 std::string plot_of(const TemporaryFolder& folder, const std::string& chart) {
   return "plot " + folder.path() + " --chart " + chart;
@@ -62,8 +65,30 @@ TEST_CASE("The file's end chooses the format") {
   const std::string plot = plot_of(folder, "throughput_latency") + " --out ";
   CHECK(run_program(plot + (folder / "a.html")).code == 0);
   CHECK(fs::exists(folder / "a.html"));
-  CHECK(run_program(plot + (folder / "a.png")).code == 2);
+  CHECK(run_program(plot + (folder / "a.gif")).code == 2);
   CHECK(folder.entries() == 2);
+}
+
+TEST_CASE("A PNG is the SVG at two dots a unit, and needs librsvg's converter") {
+  const TemporaryFolder folder;
+  write_study(folder);
+  const std::string plot = plot_of(folder, "throughput_latency") + " --out " + (folder / "a.png");
+  const Outcome without = run_program(plot, "PATH=" + folder.path() + " ");
+  CHECK(without.code == 3);
+  CHECK(without.output.find("apt-get install librsvg2-bin") != std::string::npos);
+  CHECK(!fs::exists(folder / "a.png"));
+  if (!has_node() || !has("rsvg-convert")) return;
+  REQUIRE(run_program(plot).code == 0);
+  const std::string png = read_text_file(folder / "a.png");
+  REQUIRE(png.size() > 1000);
+  CHECK(png.substr(1, 3) == "PNG");
+  const auto number = [&](std::size_t at) {  // big-endian, of the header
+    std::size_t value = 0;
+    for (std::size_t i = at; i < at + 4; ++i)
+      value = 256 * value + static_cast<unsigned char>(png[i]);
+    return value;
+  };
+  CHECK(number(16) == 2 * 900);  // picture.js' default width
 }
 
 TEST_CASE("Without Node the page is written, and a picture that was asked for is refused") {
