@@ -28,7 +28,7 @@ cat >"$page" <<'END'
 # Gallery
 
 Every chart, each from a scenario of the project. `moesim run` puts those that a study has data for
-into its `report.html`; `moesim plot STUDY --chart NAME` draws one as a page and as SVG. The page is
+into its `report.html`; `moesim plot STUDY --chart NAME` draws one as a page, SVG or PNG. The page is
 made by `docs/gallery.sh`.
 END
 

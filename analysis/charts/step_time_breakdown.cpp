@@ -77,7 +77,7 @@ json step_time_breakdown(const StudyResult& study) {
   option["xAxis"]["nameGap"] = 30;
   option["yAxis"] = category_axis("", labels);
   option["yAxis"]["inverse"] = true;
-  option["yAxis"]["axisLabel"] = {{"width", 240}, {"overflow", "break"}, {"lineHeight", 14}};
+  option["yAxis"]["axisLabel"] = {{"width", 230}, {"overflow", "break"}, {"lineHeight", 14}};
   for (const std::string& kind : kinds_of(points)) {
     json data = json::array();
     for (const PointResult* point : points)

@@ -2,8 +2,8 @@
 // echarts.min.js and chart_functions.js in one file.
 (() => {
   const echarts = module.exports;
-  // Node has no fonts to measure. Wide ones (DejaVu Sans) take 0.62 of their size a letter: room for those is enough for all.
-  const width_of = (text, size) => 0.62 * size * String(text).length;
+  // Node has no fonts to measure. Wide ones (DejaVu Sans) take half of their size a letter in labels: room for a little more is enough.
+  const width_of = (text, size) => 0.54 * size * String(text).length;
   echarts.setPlatformAPI({
     measureText: (text, font) => ({ width: width_of(text, parseFloat((/([0-9.]+)px/.exec(font || '') || [0, 12])[1])) }),
   });
