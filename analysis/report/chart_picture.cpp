@@ -61,6 +61,7 @@ void run_tool(std::vector<std::string> words,
   posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, said.c_str(),
                                    O_WRONLY | O_CREAT | O_TRUNC, 0600);
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   pid_t process = 0;

@@ -7,6 +7,7 @@
 #include <simgrid/kernel/routing/NetPoint.hpp>
 #include <simgrid/kernel/routing/NetZoneImpl.hpp>
 #include <simgrid/s4u.hpp>
+#include <simgrid/version.h>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,7 +28,7 @@ class PathZone : public simgrid::kernel::routing::NetZoneImpl {
   void set_path(std::size_t rank, std::span<const LinkId> path) { paths_[rank] = path; }
 
   void add_link_named(const std::string& name, double bandwidth) {
-#if SIMGRID_VERSION >= 40000
+#if SIMGRID_VERSION_MAJOR >= 4
     s4u::Link* link = get_iface()->add_link(name, bandwidth);
 #else
     s4u::Link* link = get_iface()->create_link(name, bandwidth);
@@ -37,7 +38,7 @@ class PathZone : public simgrid::kernel::routing::NetZoneImpl {
   }
 
   s4u::Host* add_host_named(const std::string& name) {
-#if SIMGRID_VERSION >= 40000
+#if SIMGRID_VERSION_MAJOR >= 4
     s4u::Host* host = get_iface()->add_host(name, 1.0);
 #else
     s4u::Host* host = get_iface()->create_host(name, 1.0);
@@ -61,7 +62,7 @@ class PathZone : public simgrid::kernel::routing::NetZoneImpl {
 // The zone is the engine's: it deletes it.
 inline PathZone* make_zone([[maybe_unused]] s4u::Engine& engine, std::size_t ranks) {
   auto* zone = new PathZone(ranks);
-#if SIMGRID_VERSION >= 40000
+#if SIMGRID_VERSION_MAJOR >= 4
   zone->set_parent(engine.get_netzone_root()->get_impl());
 #endif
   return zone;
@@ -76,7 +77,7 @@ inline void add_actor([[maybe_unused]] s4u::Engine& engine,
                       const std::string& name,
                       s4u::Host* host,
                       const std::function<void()>& code) {
-#if SIMGRID_VERSION >= 40000
+#if SIMGRID_VERSION_MAJOR >= 4
   engine.add_actor(name, host, code);
 #else
   s4u::Actor::create(name, host, code);
