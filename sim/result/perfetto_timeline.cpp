@@ -18,7 +18,7 @@ namespace moesim {
 namespace {
 
 constexpr std::size_t kBytesOfEvent = 140;
-enum Track { kKernels = 1, kExchanges = 2 };
+constexpr int kKernels = 1, kExchanges = 2;  // tracks of a rank
 
 // Times are whole nanoseconds, written as the microseconds that the format has.
 std::int64_t nanoseconds(double seconds) { return std::llround(seconds * 1e9); }
@@ -160,8 +160,8 @@ class Trace {
           {ready,
            fmt::format(R"({{"ph":"{}","name":"late","cat":"wait","id":{},"pid":{},"tid":{},)"
                        R"("ts":{}{}}})",
-                       phase, arrows_, rank + 1, static_cast<int>(kExchanges),
-                       microseconds(nanoseconds(ready)), *phase == 'f' ? R"(,"bp":"e")" : "")});
+                       phase, arrows_, rank + 1, kExchanges, microseconds(nanoseconds(ready)),
+                       *phase == 'f' ? R"(,"bp":"e")" : "")});
     };
     end("s", late);
     end("f", at.rank);

@@ -153,7 +153,36 @@ int tokens_of(const JsonNode& typed, bool prefill, RecordedServing& recorded) {
   return fit;
 }
 
-// Rows of the trace's second half in turn, those of one DP rank in a stretch.
+// The new tokens of one DP rank and where each request's are; rows are taken from the trace's
+// second half in turn.
+class RankRequests {
+ public:
+  RankRequests(std::size_t traced, bool prefill, int sequence, int context)
+      : half_(static_cast<std::uint32_t>(traced / 2)),
+        prefill_(prefill),
+        sequence_(sequence),
+        context_(context) {}
+
+  void add_rank(Batch& batch, int tokens) {
+    batch.by_rank.emplace_back();
+    batch.rows.emplace_back();
+    for (int left = tokens, request = 0; left > 0; ++request) {
+      const int taken = prefill_ ? std::min(left, sequence_) : 1;
+      const int rows = taken * (1 + batch.drafts);
+      batch.by_rank.back().push_back(
+          {request, prefill_ ? Phase::prefill : Phase::decode, rows, prefill_ ? 0 : context_});
+      for (int i = 0; i < rows; ++i) batch.rows.back().push_back(half_ + row_++ % half_);
+      left -= taken;
+    }
+  }
+
+ private:
+  std::uint32_t half_, row_ = 0;
+  bool prefill_;
+  int sequence_, context_;
+};
+
+// Those of one DP rank lie in a stretch of the trace.
 Batch make_batch(const JsonNode& typed, bool prefill, RecordedServing& recorded) {
   const int sequence = int_of(typed, "sequence", prefill ? 4096 : 1);
   const int context = context_of(typed, prefill);
@@ -165,20 +194,8 @@ Batch make_batch(const JsonNode& typed, bool prefill, RecordedServing& recorded)
     batch.drafts = 1;
     batch.kept = (1 + kAcceptance) / 2;
   }
-  const std::uint32_t half = static_cast<std::uint32_t>(recorded.trace.tokens() / 2);
-  std::uint32_t row = 0;
-  for (int group = 0; group < groups; ++group) {
-    batch.by_rank.emplace_back();
-    batch.rows.emplace_back();
-    for (int left = tokens, request = 0; left > 0; ++request) {
-      const int taken = prefill ? std::min(left, sequence) : 1;
-      const int rows = drafts ? 2 : taken;
-      batch.by_rank.back().push_back(
-          {request, prefill ? Phase::prefill : Phase::decode, rows, prefill ? 0 : context});
-      for (int i = 0; i < rows; ++i) batch.rows.back().push_back(half + row++ % half);
-      left -= taken;
-    }
-  }
+  RankRequests requests(recorded.trace.tokens(), prefill, sequence, context);
+  for (int group = 0; group < groups; ++group) requests.add_rank(batch, tokens);
   return batch;
 }
 

@@ -164,7 +164,7 @@ ImportedGraph read_nccl_xml(const std::string& text,
   if (system.name != "system") system.fail("wants the element \"system\", as NCCL writes it");
   Reader reader(options);
   reader.result.graph.source = "NCCL topology, " + name;
-  reader.result.notes.push_back("the file states no latency: all are 0");
+  reader.result.notes.emplace_back("the file states no latency: all are 0");
   std::size_t first = 0;  // CPU of this host
   for (const XmlElement& cpu : system.children) {
     if (cpu.name != "cpu") continue;

@@ -96,7 +96,9 @@ void Platform::read_cluster(const XmlElement& cluster) {
   const BytesPerSecond bandwidth = simgrid_bandwidth(cluster, "bw");
   const Seconds latency = simgrid_latency(cluster, "lat");
   for (const int number : simgrid_radical(cluster)) {
-    const std::string name = prefix + std::to_string(number) + suffix;
+    std::string name = prefix;
+    name += std::to_string(number);
+    name += suffix;
     const std::size_t host = add(DeviceKind::gpu, name, hosts++);
     const std::string link = id + "_link_" + std::to_string(number);
     if (!link_numbers.emplace(link, links.size()).second)
