@@ -3,11 +3,12 @@
 // instead of looked up.
 #pragma once
 
+#include <simgrid/version.h>
+
 #include <functional>
 #include <simgrid/kernel/routing/NetPoint.hpp>
 #include <simgrid/kernel/routing/NetZoneImpl.hpp>
 #include <simgrid/s4u.hpp>
-#include <simgrid/version.h>
 #include <span>
 #include <string>
 #include <vector>
