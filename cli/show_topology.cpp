@@ -49,8 +49,9 @@ ClusterSpec spec_of(const ShowArguments& arguments, bool scenario) {
     const std::string first(1, value.empty() ? '"' : value.front());
     const bool json = std::string("0123456789[{\"-").find(first) != std::string::npos &&
                       value.find(' ') == std::string::npos;
-    if (!json) value = "\"" + value + "\"";
-    const JsonNode node = read_json_text("{\"" + key + "\": " + value + "}", "--set " + set);
+    if (!json) value = fmt::format("\"{}\"", value);
+    const JsonNode node =
+        read_json_text(fmt::format(R"({{"{}": {}}})", key, value), "--set " + set);
     node.allow_only(cluster_keys());
     read_cluster_keys(node, spec);
   }
