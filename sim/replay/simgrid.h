@@ -3,8 +3,6 @@
 // instead of looked up.
 #pragma once
 
-#include <simgrid/version.h>
-
 #include <functional>
 #include <simgrid/kernel/routing/NetPoint.hpp>
 #include <simgrid/kernel/routing/NetZoneImpl.hpp>
@@ -14,6 +12,11 @@
 #include <vector>
 
 #include "sim/cluster/fabric.h"
+
+// It leans on what the headers above define, so it comes last.
+// clang-format off
+#include <simgrid/version.h>
+// clang-format on
 
 namespace moesim::engine {
 
