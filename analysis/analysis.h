@@ -23,6 +23,7 @@ std::string study_csv(
 // One JSON object: the points with their metrics (value, unit, band, basis), comparisons, repeats.
 // Without what a report draws, and without faults and rebalancing: result.json has all of it.
 std::string study_json(const StudyResult& study);
+
 // Where points differ in their seed alone: a row for every metric of every group of them, with its
 // mean and the mean's 95 % interval. "" where nothing repeats.
 std::string repeats_csv(const StudyResult& study);

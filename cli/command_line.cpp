@@ -23,17 +23,12 @@ std::string quoted(const std::string& word) {
 
 }  // namespace
 
-std::string command_line(const std::string& command, const std::vector<std::string>& words) {
-  std::string line = "./moesim " + command;
-  for (const std::string& word : words) line += " " + quoted(word);
-  return line;
-}
-
-void add_overrides(std::vector<std::string>& words, const std::vector<std::string>& overrides) {
-  for (const std::string& override : overrides) {
-    words.emplace_back("--set");
-    words.push_back(override);
-  }
+std::string to_text(const CommandLine& line) {
+  std::string text = "./moesim " + line.command + " " + quoted(line.scenario);
+  for (const std::string& word : line.options) text += " " + quoted(word);
+  for (const std::string& set : line.overrides) text += " --set " + quoted(set);
+  if (line.outside == Outside::allowed) text += " --allow-outside";
+  return text;
 }
 
 }  // namespace moesim

@@ -4,13 +4,20 @@
 #include <string>
 #include <vector>
 
+#include "sim/scenario/readable_files.h"
+
 namespace moesim {
 
-// "./moesim run scenarios/a.json --set 'vary={...}'": a word with more in it than names and paths
-// have is quoted for a shell. Options that change no result (--out, --jobs) are not for it.
-std::string command_line(const std::string& command, const std::vector<std::string>& words);
+// What decides a command's results; options that do not (--out, --jobs) are not for it.
+struct CommandLine {
+  std::string command, scenario;
+  std::vector<std::string> options = {};  // its own, word by word
+  std::vector<std::string> overrides = {};
+  Outside outside = Outside::refused;
+};
 
-// Two words for each of them.
-void add_overrides(std::vector<std::string>& words, const std::vector<std::string>& overrides);
+// "./moesim run scenarios/a.json --set 'vary={...}'": a word with more in it than names and paths
+// have is quoted for a shell.
+std::string to_text(const CommandLine& line);
 
 }  // namespace moesim

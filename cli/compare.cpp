@@ -127,18 +127,12 @@ std::vector<std::string> measured_words(const StudyResult& result,
 }
 
 std::string command_of(const CompareArguments& arguments) {
-  std::vector<std::string> words{arguments.scenario};
-  if (!arguments.strategies.empty()) {
-    words.emplace_back("--strategies");
-    words.push_back(fmt::format("{}", fmt::join(arguments.strategies, ",")));
-  }
-  if (arguments.windows > 0) {
-    words.emplace_back("--windows");
-    words.push_back(std::to_string(arguments.windows));
-  }
-  add_overrides(words, arguments.overrides);
-  if (arguments.outside == Outside::allowed) words.emplace_back("--allow-outside");
-  return command_line("compare", words);
+  CommandLine line{"compare", arguments.scenario, {}, arguments.overrides, arguments.outside};
+  if (!arguments.strategies.empty())
+    line.options = {"--strategies", fmt::format("{}", fmt::join(arguments.strategies, ","))};
+  if (arguments.windows > 0)
+    line.options.insert(line.options.end(), {"--windows", std::to_string(arguments.windows)});
+  return to_text(line);
 }
 
 void compare(const CompareArguments& arguments) {

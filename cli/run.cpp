@@ -84,13 +84,6 @@ RunOptions options_of(const RunArguments& arguments) {
   return options;
 }
 
-std::string command_of(const RunArguments& arguments) {
-  std::vector<std::string> words{arguments.scenario};
-  add_overrides(words, arguments.overrides);
-  if (arguments.outside == Outside::allowed) words.emplace_back("--allow-outside");
-  return command_line("run", words);
-}
-
 void write(const StudyResult& result,
            const RunOptions& options,
            const std::string& command,
@@ -129,7 +122,9 @@ void run(const RunArguments& arguments) {
   }
   const StudyResult result = study_run.collect();
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
-  write(result, options, command_of(arguments), wall.count());
+  write(result, options,
+        to_text(CommandLine{"run", arguments.scenario, {}, arguments.overrides, arguments.outside}),
+        wall.count());
   if (arguments.json)
     fmt::print("{}", study_json(result));
   else

@@ -124,10 +124,9 @@ void search(const SearchArguments& arguments) {
   options.jobs = jobs_or_cores(arguments.jobs);
   show_progress(options);
   const SearchResult result = search_plans(arguments.scenario, options);
-  std::vector<std::string> words{arguments.scenario};
-  add_overrides(words, arguments.overrides);
-  if (arguments.outside == Outside::allowed) words.emplace_back("--allow-outside");
-  write(result, options.out, command_line("search", words));
+  write(result, options.out,
+        to_text(
+            CommandLine{"search", arguments.scenario, {}, arguments.overrides, arguments.outside}));
   if (arguments.json) {
     fmt::print("{}\n", front_json(result, options.out).dump(1));
     return;

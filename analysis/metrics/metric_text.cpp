@@ -69,9 +69,14 @@ std::string straggler_text(const PointResult& point) {
   return fmt::format("rank {}: {}", point.straggler, point.straggler_cause);
 }
 
-std::string weakest_basis_text(const StudyResult& study) {
+Basis weakest_basis(const StudyResult& study) {
   Basis weakest = Basis::exact;
   for (const PointResult& point : study.points) weakest = weaker(weakest, weakest_basis(point));
+  return weakest;
+}
+
+std::string weakest_basis_text(const StudyResult& study) {
+  const Basis weakest = weakest_basis(study);
   if (weakest == Basis::exact)
     return "Weakest basis: exact; the figures are counted, not estimated.";
   return fmt::format(

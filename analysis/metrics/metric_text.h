@@ -28,6 +28,8 @@ std::string bottleneck_text(const PointResult& point);
 // What fidelity was used and how far off it is, of all points, each sentence once.
 std::vector<std::string> distinct_fidelities(const StudyResult& study);
 
+Basis weakest_basis(const StudyResult& study);  // over all points
+
 // The weakest basis of all points, as the sentence that opens a summary or a page.
 std::string weakest_basis_text(const StudyResult& study);
 

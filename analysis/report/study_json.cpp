@@ -7,6 +7,7 @@
 #include "analysis/compare/objective_text.h"
 #include "analysis/compare/repeats.h"
 #include "analysis/metrics/metric_json.h"
+#include "analysis/metrics/metric_text.h"
 
 namespace moesim {
 namespace {
@@ -86,18 +87,11 @@ Json repeats_json(const Repeats& repeats) {
   return json;
 }
 
-Basis weakest(const StudyResult& study) {
-  Basis basis = Basis::exact;
-  for (const PointResult& point : study.points)
-    if (point.ran) basis = weaker(basis, weakest_basis(point));
-  return basis;
-}
-
 }  // namespace
 
 std::string study_json(const StudyResult& study) {
   Json json{{"name", study.name},
-            {"weakest_basis", to_text(weakest(study))},
+            {"weakest_basis", to_text(weakest_basis(study))},
             {"points", Json::array()},
             {"comparisons", Json::array()},
             {"repeats", Json::array()}};

@@ -70,16 +70,6 @@ FabricFile::Cable read_cable(const JsonNode& node, const DeviceNumbers& numbers)
 
 std::string exact(BytesPerSecond rate) { return fmt::format("{} GB/s", rate.value / 1e9); }
 
-}  // namespace
-
-std::size_t FabricFile::add_device(DeviceKind kind, const std::string& name, int node) {
-  devices.push_back(Device{kind, name});
-  node_of.push_back(node);
-  return devices.size() - 1;
-}
-
-namespace {
-
 // What a name's bytes must be for a JSON file to hold it.
 bool is_utf8(const std::string& name) {
   try {
@@ -108,6 +98,12 @@ void check_cables(const FabricFile& graph, const std::string& file) {
 }
 
 }  // namespace
+
+std::size_t FabricFile::add_device(DeviceKind kind, const std::string& name, int node) {
+  devices.push_back(Device{kind, name});
+  node_of.push_back(node);
+  return devices.size() - 1;
+}
 
 void check_fabric_file(FabricFile& graph, const std::string& file) {
   const auto fail = [&](const std::string& message) {

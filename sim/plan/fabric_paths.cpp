@@ -184,7 +184,6 @@ class Block {
         std::uint16_t& entering = paths[source * ranks + destination].entering;
         if (source != destination) entering = numbers[first[destination] + entering];
       }
-    last_ = next.last_;
   }
 
   RunNumbers& runs() { return runs_; }
