@@ -46,9 +46,14 @@ constexpr const char* kUnknown =
     "- Engines: scheduler, sampling and CPU launch time count only where a scenario states them "
     "(`workload.host`); records of a whole service have them in.\n"
     "- Overlap: how much an exchange is slowed by kernels beside it is published for one algorithm "
-    "(`deepep_normal`) at one size; elsewhere it is taken as none.\n"
-    "- Clocks and power: a GPU that throttles under load is not there, but for one constant of "
-    "training steps.\n"
+    "(`deepep_normal`) at one size; elsewhere it is taken as none. What kernels lose to the SMs "
+    "that "
+    "an exchange holds was measured on one H200 (topologies/calibration/measured), not beside real "
+    "exchanges.\n"
+    "- Libraries: products in fp8 are DeepGEMM's here. Those of cuBLAS with scales by block take a "
+    "third longer on an H200 (median of 72 products).\n"
+    "- Clocks and power: a GPU that throttles under load is there only in constants measured under "
+    "load, and in one of training steps.\n"
     "- Production averages have cache hits and quiet hours in them; they are shown only where the "
     "source states what to remove, and nothing is fitted on them.\n\n";
 

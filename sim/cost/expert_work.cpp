@@ -6,7 +6,11 @@
 namespace moesim {
 namespace {
 
-constexpr int kContiguousBlock = 128;  // DeepGEMM README: M alignment of the contiguous layout
+// DeepGEMM README: M alignment of the contiguous layout. Kernels in bf16 (CUTLASS, Triton) have no
+// such rule: they choose their blocks by the mean rows.
+int block_rows(ExpertLayout layout, const std::string& precision) {
+  return layout == ExpertLayout::contiguous && precision != "bf16" ? 128 : 0;
+}
 
 double sum_of(std::span<const std::uint32_t> rows) {
   return std::accumulate(rows.begin(), rows.end(), 0.0);
@@ -29,11 +33,10 @@ KernelWork grouped_gemm_work(std::span<const std::uint32_t> rows_by_expert,
   for (const std::uint32_t rows : rows_by_expert) active += rows > 0 ? 1 : 0;
   const double rows = sum_of(rows_by_expert), in = activation_bytes(matrix.precision);
   const auto k = static_cast<double>(matrix.inner), n = static_cast<double>(matrix.outer);
-  KernelWork work{
-      "grouped_gemm_" + to_text(layout), Flops(2 * rows * k * n),
-      Bytes(active * k * n * bytes_per_weight(matrix.format) + rows * (k * in + 2 * n)),
-      matrix.precision,
-      grouped_tiles(rows_by_expert, layout == ExpertLayout::contiguous ? kContiguousBlock : 0)};
+  KernelWork work{"grouped_gemm_" + to_text(layout), Flops(2 * rows * k * n),
+                  Bytes(active * k * n * bytes_per_weight(matrix.format) + rows * (k * in + 2 * n)),
+                  matrix.precision,
+                  grouped_tiles(rows_by_expert, block_rows(layout, matrix.precision))};
   work.tiles.inner = k;
   work.tiles.outer = n;
   work.tiles.element_bytes = in;

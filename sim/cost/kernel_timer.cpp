@@ -2,17 +2,29 @@
 #include "sim/cost/kernel_timer.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "sim/core/error.h"
 
 namespace moesim {
 
+namespace {
+
+Seconds joined(Seconds compute, Seconds memory, double knee) {
+  const auto [shorter, longer] = std::minmax(compute, memory);
+  if (knee == 0 || longer == Seconds(0)) return longer;
+  return longer * std::pow(1 + std::pow(shorter / longer, knee), 1 / knee);
+}
+
+}  // namespace
+
 KernelTimer::KernelTimer(const Accelerator& accelerator, std::shared_ptr<const KernelTable> table)
     : accelerator_(accelerator),
       efficiencies_(load_efficiencies(accelerator.name)),
       table_(std::move(table)) {
-  if (accelerator.sms > 0) efficiencies_.tiles.sms = accelerator.sms;
+  if (accelerator.sms == 0) return;
+  for (auto& [precision, rates] : efficiencies_.tiles) rates.sms = accelerator.sms;
 }
 
 std::optional<Seconds> KernelTimer::measured(const std::string& kernel,
@@ -22,17 +34,17 @@ std::optional<Seconds> KernelTimer::measured(const std::string& kernel,
 }
 
 KernelCost KernelTimer::time(const KernelWork& work) const {
-  const Efficiency& efficiency = efficiencies_.by_kernel.at(work.kernel);
+  const Efficiency& efficiency = efficiencies_.of(work.kernel, work.precision);
   const FlopsPerSecond peak = accelerator_.peak.at(work.precision) * efficiency.flops;
   const Seconds memory = work.bytes / accelerator_.memory_bandwidth / efficiency.bandwidth;
   KernelCost cost{work.flops, work.bytes, {}, efficiencies_.basis(work.kernel, work.precision), 1};
   Seconds compute = work.flops / peak;
   if (work.tiles.exist()) {
-    const TileTime tiles = tile_time(work.tiles, efficiencies_.tiles, peak);
+    const TileTime tiles = tile_time(work.tiles, efficiencies_.tiles_of(work.precision), peak);
     compute = tiles.time;
     cost.flops = Flops(2 * tiles.rows * work.tiles.inner * work.tiles.outer);
   }
-  cost.time = efficiency.launch + std::max(compute, memory);
+  cost.time = efficiency.launch + joined(compute, memory, efficiency.knee);
   if (const auto time = measured(work.kernel, work.precision, work.point)) {
     cost.time = *time;
     cost.basis = Basis::measured_table;
@@ -55,6 +67,12 @@ KernelCost KernelTimer::sum(const std::vector<KernelWork>& works) const {
     if (part.time >= 0.1 * total.time) total.basis = weaker(total.basis, part.basis);
   }
   return total;
+}
+
+Seconds KernelTimer::call_time(const std::vector<KernelWork>& works) const {
+  Seconds sum{};
+  for (const KernelWork& work : works) sum += efficiencies_.of(work.kernel, work.precision).call;
+  return sum;
 }
 
 Seconds KernelTimer::datasheet_time(const std::vector<KernelWork>& works) const {

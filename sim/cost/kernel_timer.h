@@ -35,6 +35,8 @@ class KernelTimer {
   const EfficiencyTable& efficiencies() const { return efficiencies_; }
   KernelCost time(const KernelWork& work) const;
   KernelCost sum(const std::vector<KernelWork>& works) const;  // one after another
+  // What the calls of benchmarks add that time kernels one by one from the host.
+  Seconds call_time(const std::vector<KernelWork>& works) const;
   // Of the table alone; nullopt without one and outside it.
   std::optional<Seconds> measured(const std::string& kernel,
                                   const std::string& precision,

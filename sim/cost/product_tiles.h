@@ -21,6 +21,7 @@ struct ProductTiles {
   std::array<double, 3> blocks{}, expected{};
   double inner = 0, outer = 0;  // k, n; inner 0 = no product
   double element_bytes = 1;     // of the inputs
+  bool divisible = false;       // its k may be split over SMs where the library does that
 
   bool exist() const { return inner > 0; }
 };
@@ -34,6 +35,7 @@ ProductTiles grouped_tiles(std::span<const std::uint32_t> rows_by_expert, int bl
 struct TileRates {
   double sms = 1;
   BytesPerSecond load, store;  // one SM: tile inputs, by way of the L2 cache; tile outputs
+  Seconds split{};             // what adding up the parts of a split k costs; 0 = k is never split
 };
 
 struct TileTime {
@@ -41,7 +43,8 @@ struct TileTime {
   double rows = 0;  // computed, whole blocks
 };
 // `peak`: FLOP rate that the SMs reach together. The tile that the expected blocks finish soonest
-// with; every wave of one tile an SM takes as long as a tile, filled or not.
+// with; every wave of one tile an SM takes as long as a tile, filled or not. A product whose tiles
+// leave SMs idle may have its k split in 2, 4, ... parts, as long as all of them fit in one wave.
 TileTime tile_time(const ProductTiles& tiles, const TileRates& rates, FlopsPerSecond peak);
 
 }  // namespace moesim

@@ -61,7 +61,7 @@ Exchange empty_exchange(const FabricPaths& paths, int ranks, const ExchangeInput
   exchange.group_ranks = inputs.peers + 1;
   if (inputs.traffic.row_per_copy) exchange.bytes_per_copy = inputs.traffic.legs.front().row_bytes;
   exchange.basis = inputs.timing.basis;
-  exchange.sm_share = inputs.sm_share;
+  exchange.speed_taken = inputs.speed_taken;
   exchange.slowdown = inputs.timing.slowdown;
   exchange.sent.resize(size);
   exchange.received.resize(size);

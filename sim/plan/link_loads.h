@@ -14,9 +14,9 @@ struct ExchangeInputs {
   std::string algorithm;
   ExchangeTraffic traffic;
   ExchangeTiming timing;
-  int experts = 0;      // physical experts of the EP group, for timing.per_expert
-  double sm_speed = 1;  // of the SMs it holds over those its constants were measured with
-  double sm_share = 0;  // of a GPU's SMs: those it holds
+  int experts = 0;         // physical experts of the EP group, for timing.per_expert
+  double sm_speed = 1;     // of the SMs it holds over those its constants were measured with
+  double speed_taken = 0;  // share of the speed of kernels beside it
   BytesPerSecond memory_bandwidth = {};  // for traffic.copied; 0 = copies take no time
   int peers = 0;  // other ranks a rank talks to: size of its EP or TP group - 1
   bool keep_flows = false, keep_shares = false;

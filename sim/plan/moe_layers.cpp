@@ -6,6 +6,7 @@
 #include <future>
 #include <utility>
 
+#include "sim/cost/held_sms.h"
 #include "sim/plan/migration.h"
 #include "sim/plan/weakest_timing.h"
 
@@ -29,11 +30,6 @@ struct Direction {
   ExchangeInputs inputs;
 };
 
-double sm_share(const Accelerator& gpu, int held) {
-  constexpr double kMost = 0.95;  // kernels always get on
-  return gpu.sms > 0 ? std::min(static_cast<double>(held) / gpu.sms, kMost) : 0;
-}
-
 struct MoeExchanges {
   Direction dispatch, combine;
 };
@@ -53,7 +49,7 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
         weakest_timing({name, direction, within_node}, inputs.cluster, plan.parallelism.ranks);
     chosen.inputs.experts = chosen.shape.physical_experts;
     chosen.inputs.sm_speed = sm_speed(chosen.shape.sms, chosen.part->default_sms);
-    chosen.inputs.sm_share = sm_share(inputs.cluster.accelerator, chosen.shape.sms);
+    chosen.inputs.speed_taken = speed_taken(chosen.shape.sms, inputs.cluster.accelerator.sms);
     chosen.inputs.memory_bandwidth = inputs.cluster.accelerator.memory_bandwidth;
     chosen.inputs.peers = chosen.shape.ranks - 1;
     chosen.inputs.keep_flows = inputs.keep_flows;
@@ -104,6 +100,8 @@ void cost_experts(const StepInputs& inputs, const RoutedCopies& copies, MoeLayer
   }
   // Ranks that split every expert compute the copies of all of them.
   const auto split = static_cast<std::size_t>(inputs.plan.parallelism.expert_tensor);
+  // A group of one rank exchanges nothing: the rows come as they do after no exchange.
+  const std::string dispatch = inputs.plan.parallelism.expert > 1 ? inputs.plan.dispatch : "";
   std::vector<std::uint32_t> shared(split > 1 ? local : 0);
   for (std::size_t rank = 0; rank < ranks; ++rank) {
     const KernelCosts& costs = inputs.costs.of_kind(inputs.costs.kind_of(id_of<Rank>(rank)));
@@ -117,7 +115,7 @@ void cost_experts(const StepInputs& inputs, const RoutedCopies& copies, MoeLayer
       }
       counts = shared;
     }
-    const KernelCost cost = costs.expert_ffn(counts, costs.layout_after(inputs.plan.dispatch));
+    const KernelCost cost = costs.expert_ffn(counts, costs.layout_after(dispatch));
     work.expert_ffn.push_back(inputs.costs.slow_of(id_of<Rank>(rank)) * cost.time);
     work.launches = std::max(work.launches, cost.launches);
     work.basis = weaker(work.basis, cost.basis);

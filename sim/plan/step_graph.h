@@ -69,9 +69,9 @@ struct Exchange {
   // to prepare and copy its own tokens first.
   std::vector<Seconds> message_time, copy_time;
   Seconds fixed{};  // t0 of the algorithm
-  // Of a GPU's SMs, what it holds on a rank from its start to its end, and how many times as long
-  // it takes there while the rank's kernels run beside it.
-  double sm_share = 0, slowdown = 1;
+  // Share of their speed that it takes from a rank's kernels from its start to its end, and how
+  // many times as long it takes there while they run beside it.
+  double speed_taken = 0, slowdown = 1;
   // Reached share of line rate, on links of tier nvlink and on all others.
   double nvlink_efficiency = 1, nic_efficiency = 1;
   Basis basis = Basis::datasheet;

@@ -65,7 +65,8 @@ class RankCheck {
       if (graph_.tasks[task].exchange < 0) continue;
       const Exchange& exchange =
           graph_.exchanges[static_cast<std::size_t>(graph_.tasks[task].exchange)];
-      if (exchange.sm_share > 0) holding_.push_back({start(task), end(task), exchange.sm_share});
+      if (exchange.speed_taken > 0)
+        holding_.push_back({start(task), end(task), exchange.speed_taken});
     }
   }
 

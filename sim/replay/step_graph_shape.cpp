@@ -57,7 +57,8 @@ void check_exchange(const Exchange& exchange,
          "fixed time must be finite, not negative");
   for (const double efficiency : {exchange.nvlink_efficiency, exchange.nic_efficiency})
     expect(efficiency > 0 && efficiency <= 1, where, "efficiency must be in (0, 1]");
-  expect(exchange.sm_share >= 0 && exchange.sm_share < 1, where, "share of SMs must be in [0, 1)");
+  expect(exchange.speed_taken >= 0 && exchange.speed_taken < 1, where,
+         "share of speed taken must be in [0, 1)");
   expect(exchange.slowdown >= 1 && std::isfinite(exchange.slowdown), where,
          "slowdown must be finite and 1 or more");
   expect(exchange.group_ranks >= 0 && (exchange.group_ranks == 0 ||

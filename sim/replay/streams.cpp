@@ -60,11 +60,11 @@ double Streams::end_exchange(
     const Exchange& exchange =
         graph_.exchanges[static_cast<std::size_t>(graph_.tasks[task].exchange)];
     follow(rank, task, start, 1);
-    follow(rank, task, ready, 1 - exchange.sm_share);
+    follow(rank, task, ready, 1 - exchange.speed_taken);
     if (exchange.slowdown > 1)
       end = run_beside(rank, task, alone - ready);
     else
-      follow(rank, task, alone, 1 - exchange.sm_share);
+      follow(rank, task, alone, 1 - exchange.speed_taken);
   }
   at(task, rank) = {Seconds(start), Seconds(end)};
   return end;
@@ -146,7 +146,7 @@ void Streams::follow(std::size_t rank, std::size_t exchange, double until, doubl
 double Streams::run_beside(std::size_t rank, std::size_t task, double work) {
   const Exchange& exchange =
       graph_.exchanges[static_cast<std::size_t>(graph_.tasks[task].exchange)];
-  const double speed = 1 - exchange.sm_share;
+  const double speed = 1 - exchange.speed_taken;
   Kernels& kernels = of_rank_[rank];
   while (true) {
     if (!kernels.running) {

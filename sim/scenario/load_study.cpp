@@ -1,4 +1,7 @@
 // A scenario file and its overrides become the points of a study: the cross product of its axes.
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -12,15 +15,19 @@ namespace moesim {
 namespace {
 
 // `key=value`: the value is JSON, or else taken as a bare word.
-JsonNode apply_override(const JsonNode& root, const std::string& argument) {
+struct Override {
+  std::string key, json;
+};
+
+Override read_override(const std::string& argument) {
   const auto equals = argument.find('=');
   if (equals == std::string::npos || equals == 0) {
     throw InputError("--set " + argument +
                      ": write it as key=value, as in --set plan.placement=eplb");
   }
   const std::string value = argument.substr(equals + 1);
-  const std::string text = nlohmann::json::accept(value) ? value : nlohmann::json(value).dump();
-  return root.with(argument.substr(0, equals), read_json_text(text, "--set " + argument));
+  return {argument.substr(0, equals),
+          nlohmann::json::accept(value) ? value : nlohmann::json(value).dump()};
 }
 
 std::string value_text(const JsonNode& value) {
@@ -39,6 +46,30 @@ std::string faulted_pool(const StudyPoint& point) {
          " " + plan.dispatch + " " + plan.combine;
 }
 
+bool touches(const std::string& a, const std::string& b) {
+  return a == b || a.starts_with(b + ".") || b.starts_with(a + ".");
+}
+
+// An axis would set its key again, and what was asked for would be lost without a word.
+void refuse_spanned(const JsonNode& root, const std::vector<Override>& overrides) {
+  for (const char* spanning : {"vary", "zip"}) {
+    const auto axes = root.find(spanning);
+    const auto given = [&](const Override& one) { return touches(one.key, spanning); };
+    if (!axes || std::any_of(overrides.begin(), overrides.end(), given)) continue;
+    for (const std::string& axis : axes->keys()) {
+      for (const auto& [key, json] : overrides) {
+        if (!touches(axis, key)) continue;
+        nlohmann::json narrowed = axes->json();
+        narrowed[axis] = nlohmann::json::array({nlohmann::json::parse(json)});
+        throw InputError(
+            fmt::format("--set {}={}: the scenario's \"{}\" sets {} at every point; say there what "
+                        "you want, as in --set '{}={}'",
+                        key, json, spanning, axis, spanning, narrowed.dump()));
+      }
+    }
+  }
+}
+
 }  // namespace
 
 JsonNode read_study_file(const std::string& path,
@@ -46,7 +77,12 @@ JsonNode read_study_file(const std::string& path,
                          Outside outside) {
   JsonNode root = read_json_file(path);
   if (outside == Outside::refused) root = guarded(root, readable_files(root, path));
-  for (const std::string& argument : overrides) root = apply_override(root, argument);
+  std::vector<Override> read;
+  for (const std::string& argument : overrides) {
+    read.push_back(read_override(argument));
+    root = root.with(read.back().key, read_json_text(read.back().json, "--set " + argument));
+  }
+  refuse_spanned(root, read);
   return root;
 }
 

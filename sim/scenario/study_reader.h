@@ -12,7 +12,7 @@
 namespace moesim {
 
 // The file with `overrides` applied, which may read what readable_files.h says. InputError for an
-// override that is no key=value.
+// override that is no key=value, and for one of a key that the file's "vary" or "zip" sets.
 JsonNode read_study_file(const std::string& path,
                          const std::vector<std::string>& overrides,
                          Outside outside);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sim/cost/expert_work.h"
+#include "sim/cost/held_sms.h"
 #include "sim/cost/part_work.h"
 #include "sim/cost/quantised_product.h"
 #include "sim/plan/collective.h"
@@ -90,8 +91,7 @@ LayerTimes::LayerTimes(const MoeModel& model, const ClusterSpec& cluster, const 
 }
 
 double LayerTimes::interference() const {
-  const double sms = timer_.efficiencies().tiles.sms;
-  return sms / std::max(1.0, sms - routing_.sms);
+  return 1 / (1 - speed_taken(routing_.sms, timer_.efficiencies().tiles_of("").sms));
 }
 
 LayerPasses LayerTimes::timed(const std::vector<KernelWork>& works) const {

@@ -131,6 +131,16 @@ TEST_CASE("An override with an unknown key is refused as the file's own would be
   check_refused(run_program("check " + kFirstRun + " --set nonsense"), {"key=value"});
 }
 
+TEST_CASE(
+    "An override that the study's own axis would set again is refused, with the line to type") {
+  const std::string run = "check " + kFirstRun + " --set plan.placement=greedy";
+  check_refused(run_program(run), {"\"vary\" sets plan.placement at every point",
+                                   "--set 'vary={\"plan.placement\":[\"greedy\"]}'"});
+  const std::string narrowed = " --set 'vary={\"plan.placement\":[\"greedy\"]}'";
+  CHECK(run_program("check " + kFirstRun + narrowed).code == 0);
+  CHECK(run_program(run + narrowed).code == 0);  // the axis was given with it
+}
+
 TEST_CASE("A trace source must be one of file and forward, and exist") {
   check_refused(check_edited("\"forward\"", "\"file\": \"none.safetensors\", \"forward\""),
                 {"workload.trace", "none.safetensors"});

@@ -1,9 +1,8 @@
-// attention: the kernel of latent attention, with or without a choice of tokens, or the whole layer
-// with its projections.
+// attention: the kernel of grouped-query or latent attention, the latter with or without a choice
+// of tokens, or the whole layer with its projections.
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "sim/validate/eager_time.h"
 #include "sim/validate/kernel_record.h"
@@ -12,8 +11,16 @@
 namespace moesim {
 namespace {
 
-// The attention layer that the record means: the model's own, or DeepSeek's where it names none.
+// The attention layer that the record means: grouped queries as stated; of latent attention the
+// model's own, or DeepSeek's where it names none.
 AttentionShape shape_of(const JsonNode& typed, const MoeModel& model) {
+  if (typed.at("part").as_string() == "gqa") {
+    AttentionShape shape;
+    shape.heads = typed.at("heads").as_int(1, 65536);
+    shape.kv_heads = typed.at("kv_heads").as_int(1, shape.heads);
+    shape.head_dim = typed.at("head_dim").as_int(1, 65536);
+    return shape;
+  }
   for (const LayerShape& layer : model.layers)
     if (layer.attention.kind != AttentionKind::none && !layer.attention.recurrent())
       return layer.attention;
@@ -39,7 +46,7 @@ bool is_kernel(const KernelWork& work) { return work.kernel.starts_with("attenti
 std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
                                            const std::string& /*calibration*/) {
   const JsonNode& typed = *record.typed;
-  const std::string reason = kernel_refusal(typed, {"mla", "mla_module", "sparse_mla"});
+  const std::string reason = kernel_refusal(typed, {"gqa", "mla", "mla_module", "sparse_mla"});
   if (!reason.empty()) return Unmapped{reason};
   const std::string part = typed.at("part").as_string();
   const bool sparse = part == "sparse_mla", module = part == "mla_module";
@@ -74,11 +81,12 @@ std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
                    typed.at("accelerator").as_string(), typed.at("batch").as_int(1, 1 << 20),
                    typed.at("sequence").as_int(1, 1 << 30), typed.at("context").as_int(0, 1 << 30),
                    heads, typed.at("dtype").as_string()),
-       "", std::move(works), counted});
-  if (module && typed.at("phase").as_string() == "prefill") {
+       "", works, counted});
+  if (module && typed.at("phase").as_string() == "prefill")
     prediction.predicted = eager_time(prediction.predicted, "attention_layer");
-    set_times(typed, counted, prediction);
-  }
+  else if (!module && text_of(typed, "timing") != "kernel")
+    prediction.predicted += timer.call_time(works);
+  set_times(typed, counted, prediction);
   return prediction;
 }
 

@@ -1,6 +1,9 @@
 // gemm: a matrix product, or one for each expert of a rank, as kernel benchmarks time them.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "sim/validate/kernel_record.h"
 #include "sim/validate/typed_reader.h"
 
@@ -20,25 +23,54 @@ TimedWorks dense(const JsonNode& typed, const MatrixShape& matrix) {
           work.flops.value};
 }
 
-// A rate counts the rows it states; of a time, the rows of the masked layout are the expected ones.
-TimedWorks grouped(const JsonNode& typed, const MatrixShape& matrix) {
-  const int experts = static_cast<int>(typed.at("local_experts").as_int(1, 65536));
-  const auto rows = static_cast<std::uint32_t>(typed.at("tokens_per_expert").as_int(1, kMost));
-  const ExpertLayout layout = layout_of(typed);
+// Rows of each expert: stated one by one, or alike. A rate counts the rows it states; of a time,
+// the rows of the masked layout are the expected ones.
+std::vector<std::uint32_t> rows_of(const JsonNode& typed,
+                                   ExpertLayout layout,
+                                   std::size_t experts) {
+  const JsonNode stated = typed.at("tokens_per_expert");
+  std::vector<std::uint32_t> rows;
+  if (stated.is_array()) {
+    for (const JsonNode& one : stated.items())
+      rows.push_back(static_cast<std::uint32_t>(one.as_int(0, kMost)));
+    if (rows.size() != experts)
+      stated.fail(fmt::format("{} numbers of rows for {} experts", rows.size(), experts));
+    return rows;
+  }
+  const auto each = static_cast<std::uint32_t>(stated.as_int(1, kMost));
   const bool expected =
       layout == ExpertLayout::masked && typed.at("quantity").as_string() == "time";
-  const std::vector<std::uint32_t> by_expert =
-      expected && experts > 1 ? spread_rows(rows, experts)
-                              : std::vector<std::uint32_t>(static_cast<std::size_t>(experts), rows);
-  const double counted =
-      2.0 * rows * experts * static_cast<double>(matrix.inner) * static_cast<double>(matrix.outer);
+  if (expected && experts > 1) return spread_rows(each, static_cast<int>(experts));
+  rows.assign(experts, each);
+  return rows;
+}
+
+std::string rows_text(const JsonNode& stated) {
+  if (!stated.is_array()) return fmt::format("{}", stated.as_int(1, kMost));
+  std::int64_t most = 0, sum = 0;
+  for (const JsonNode& one : stated.items()) {
+    most = std::max(most, one.as_int(0, kMost));
+    sum += one.as_int(0, kMost);
+  }
+  return fmt::format("{:.1f} (at most {})",
+                     static_cast<double>(sum) / static_cast<double>(stated.items().size()), most);
+}
+
+TimedWorks grouped(const JsonNode& typed, const MatrixShape& matrix) {
+  const auto experts = static_cast<std::size_t>(typed.at("local_experts").as_int(1, 65536));
+  const ExpertLayout layout = layout_of(typed);
+  const std::vector<std::uint32_t> rows = rows_of(typed, layout, experts);
+  const JsonNode stated = typed.at("tokens_per_expert");
+  const double counted_rows = stated.is_array() ? std::accumulate(rows.begin(), rows.end(), 0.0)
+                                                : stated.as_number() * static_cast<double>(experts);
   return {
       "gemm " + typed.at("part").as_string(),
       fmt::format("{}, {} experts of {} rows, n {}, k {}, {}", typed.at("accelerator").as_string(),
-                  experts, rows, matrix.outer, matrix.inner, typed.at("dtype").as_string()),
+                  experts, rows_text(stated), matrix.outer, matrix.inner,
+                  typed.at("dtype").as_string()),
       "",
-      {grouped_gemm_work(by_expert, matrix, layout)},
-      counted};
+      {grouped_gemm_work(rows, matrix, layout)},
+      2.0 * counted_rows * static_cast<double>(matrix.inner) * static_cast<double>(matrix.outer)};
 }
 
 std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,

@@ -259,14 +259,16 @@ TEST_CASE("other hardware or precision makes a calibration a transferred one") {
   CHECK(basis(deepseek, b200) == Basis::calibrated);
   CHECK(basis(mixtral, h800) == Basis::transferred);  // bf16 experts, fp8 calibration
   const KernelCosts costs(deepseek, h800, {}, precision_of(deepseek));
-  CHECK(costs.embedding(16).basis == Basis::datasheet);
-  // The norm, a datasheet figure, takes less than a tenth of the layer's time.
+  CHECK(costs.embedding(16).basis == Basis::transferred);  // an H200's passes
+  const KernelCosts blackwell(deepseek, b200, {}, precision_of(deepseek));
+  CHECK(blackwell.embedding(16).basis == Basis::datasheet);
+  // The norm, a transferred figure, takes less than a tenth of the layer's time.
   CHECK(costs.attention(0, decode_batch(128, 4096)).basis == Basis::calibrated);
 }
 
 TEST_CASE("an accelerator without a calibration takes its stand-in's, else the first") {
   const auto origin = [](const std::string& name) {
-    return load_efficiencies(name).by_kernel.at("grouped_gemm_masked").accelerator;
+    return load_efficiencies(name).of("grouped_gemm_masked", "fp8").accelerator;
   };
   CHECK(origin("h200-sxm") == "h200-sxm");
   CHECK(origin("gb200") == "b200-sxm");
@@ -280,7 +282,7 @@ TEST_CASE("fp8 weights compute in bf16 where the accelerator has no fp8") {
   const Seconds fp8 = KernelCosts(model, gpu, {}, precision_of(model)).expert_ffn(copies).time;
   gpu.peak.erase("fp8");
   const Seconds bf16 = KernelCosts(model, gpu, {}, precision_of(model)).expert_ffn(copies).time;
-  CHECK(bf16 / fp8 > 1.8);  // the activation between takes as long
+  CHECK(bf16 / fp8 > 1.7);  // the activation between takes as long
   CHECK(bf16 / fp8 < 1979.0 / 989);
   gpu.peak.erase("bf16");
   CHECK_THROWS_AS(KernelCosts(model, gpu, {}, precision_of(model)), InputError);

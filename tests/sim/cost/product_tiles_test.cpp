@@ -90,3 +90,26 @@ TEST_CASE("A masked kernel takes the tile of the mean load and pays where rows d
   CHECK(time({1, 127}) / time({64, 64}) == doctest::Approx(1.5));
   CHECK(time({64, 64, 0, 0}) == time({64, 64}));
 }
+
+TEST_CASE("k is split over idle SMs where the library does that, and the parts are added up") {
+  TileRates rates{8, BytesPerSecond(kFast), BytesPerSecond(kFast), Seconds(1e-9)};
+  const double whole = 2.0 * 64 * 32 * 1000 * 8 / 1e12;  // one tile on one of 8 SMs
+  const ProductTiles one = dense(64, 1000, 32);
+  CHECK(time_of(one, rates, 1e12).count() == doctest::Approx(whole / 8 + 1e-9));
+  CHECK(time_of(dense(64, 1000, 96), rates, 1e12).count() == doctest::Approx(whole / 2 + 1e-9));
+  // From five tiles on, two parts of each no longer fit in one wave.
+  CHECK(time_of(dense(64, 1000, 160), rates, 1e12).count() == doctest::Approx(whole));
+  rates.split = Seconds(whole);
+  CHECK(time_of(one, rates, 1e12).count() == doctest::Approx(whole));  // not worth it
+  rates.split = Seconds(0);
+  CHECK(time_of(one, rates, 1e12).count() == doctest::Approx(whole));  // no such library
+}
+
+TEST_CASE("The products of experts are never split") {
+  const TileRates rates{8, BytesPerSecond(kFast), BytesPerSecond(kFast), Seconds(1e-12)};
+  const std::vector<std::uint32_t> rows{64};
+  ProductTiles tiles = grouped_tiles(rows, 0);
+  tiles.inner = 1000;
+  tiles.outer = 32;
+  CHECK(time_of(tiles, rates, 1e12).count() == doctest::Approx(2.0 * 64 * 32 * 1000 * 8 / 1e12));
+}

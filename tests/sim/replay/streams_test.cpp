@@ -18,11 +18,11 @@ struct Beside {
   Cluster cluster = rails_of(2, 1);
   StepGraph graph;
 
-  Beside(double sm_share, double slowdown) {
+  Beside(double speed_taken, double slowdown) {
     graph.ranks = 2;
     Exchange exchange =
         exchange_of({flow_of(0, 1, 500e9), flow_of(1, 0, 500e9)}, cluster);  // 10 s at 50 GB/s
-    exchange.sm_share = sm_share;
+    exchange.speed_taken = speed_taken;
     exchange.slowdown = slowdown;
     add_compute(graph, TaskKind::attention, {1, 3});
     add_exchange(graph, TaskKind::dispatch, exchange);
@@ -90,7 +90,7 @@ TEST_CASE("a kernel cut by the end of one exchange goes on beside the next") {
   Beside step(0, 1);
   step.graph.tasks[2].by_rank = {Seconds(16), Seconds(16)};
   Exchange next = exchange_of({flow_of(0, 1, 250e9), flow_of(1, 0, 250e9)}, step.cluster);
-  next.sm_share = 0.5;
+  next.speed_taken = 0.5;
   add_exchange(step.graph, TaskKind::combine, next);
   std::rotate(step.graph.tasks.begin() + 2, step.graph.tasks.end() - 1, step.graph.tasks.end());
   step.graph.tasks[3].after = {0};  // task 2 is the second exchange, behind the first

@@ -123,3 +123,33 @@ TEST_CASE("Skewed loads keep their sum over the ranks below the heaviest one's s
   CHECK(heaviest_rank_rows(load)[0] ==
         std::vector<std::uint32_t>{1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0});
 }
+
+TEST_CASE("The rows of experts may be stated one by one") {
+  const auto product = [](const std::string& rows) {
+    return fmt::format(R"("kind": "gemm", "accelerator": "H200", "part": "grouped_contiguous",
+        "n": 4096, "k": 7168, "local_experts": 4, "tokens_per_expert": {}, "dtype": "bf16",
+        "quantity": "time", "value": 100)",
+                       rows);
+  };
+  CHECK(predict(product("[64, 64, 64, 64]")).predicted == predict(product("64")).predicted);
+  // One expert's weights are not read, another has all the rows.
+  const Prediction skewed = predict(product("[256, 0, 0, 0]"));
+  CHECK(skewed.predicted < 0.6 * predict(product("64")).predicted);
+  CHECK(skewed.conditions.find("64.0 (at most 256)") != std::string::npos);
+  const Validation wrong = validate({product("[1, 2]")});
+  REQUIRE(wrong.unmapped.size() == 1);
+  CHECK(wrong.unmapped[0].reason.find("2 numbers of rows for 4 experts") != std::string::npos);
+}
+
+TEST_CASE("Attention over grouped queries, with and without the benchmark's call") {
+  const auto kernel = [](const std::string& accelerator, const std::string& timing) {
+    return fmt::format(R"("kind": "attention", "part": "gqa", "phase": "decode", "batch": 32,
+        "sequence": 1, "context": 4096, "heads": 64, "kv_heads": 8, "head_dim": 128,
+        "accelerator": "{}", "timing": "{}", "dtype": "bf16", "quantity": "time", "value": 100)",
+                       accelerator, timing);
+  };
+  const double bytes = 32.0 * 4096 * 8 * 128 * 2 * 2;
+  CHECK(predict(kernel("H200", "kernel")).predicted.count() > bytes / 4.8e12);
+  CHECK(predict(kernel("H800", "api")).predicted.count() ==
+        doctest::Approx(predict(kernel("H800", "kernel")).predicted.count() + 16e-6));
+}

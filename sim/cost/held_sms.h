@@ -1,0 +1,13 @@
+// What kernels lose to another one that holds some of a GPU's SMs beside them.
+#pragma once
+
+namespace moesim {
+
+// Share of their speed that they lose while `held` of `sms` SMs are taken: 1 - ((sms - held) /
+// sms)^exponent, at most 0.95, 0 where the number of SMs is not known. The exponent is
+// "held_sms_exponent" of topologies/calibration/kernels.json, with its measurement: below 1, since
+// a GPU at its power limit clocks the SMs that are left higher, and kernels bound by memory need
+// not all of them.
+double speed_taken(int held, double sms);
+
+}  // namespace moesim

@@ -1,0 +1,70 @@
+// What kernels lose beside one that holds SMs, and which calibration a precision takes.
+#include "sim/cost/held_sms.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "sim/cost/efficiency.h"
+#include "sim/cost/kernel_timer.h"
+
+using namespace moesim;
+
+TEST_CASE("Held SMs take speed, less than their share of the GPU, and never all") {
+  CHECK(speed_taken(0, 132) == 0);
+  CHECK(speed_taken(20, 0) == 0);  // an accelerator that states no SMs
+  double before = 0;
+  for (const int held : {1, 8, 24, 64, 131}) {
+    CAPTURE(held);
+    const double taken = speed_taken(held, 132);
+    CHECK(taken > before);
+    CHECK(taken < held / 132.0);
+    before = taken;
+  }
+  CHECK(speed_taken(132, 132) == doctest::Approx(0.95));
+  CHECK(speed_taken(1000, 132) == doctest::Approx(0.95));
+}
+
+TEST_CASE("Measured slowdowns on an H200 are met within a tenth") {
+  // topologies/calibration/measured/h200.jsonl: experts bound by compute, and attention in prefill,
+  // beside a kernel that holds SMs and moves nothing.
+  const struct {
+    int held;
+    double experts, attention;
+  } rows[] = {{8, 1.039, 1.045}, {24, 1.122, 1.122}, {32, 1.168, 1.171}, {48, 1.317, 1.308}};
+  for (const auto& row : rows) {
+    CAPTURE(row.held);
+    const double slower = 1 / (1 - speed_taken(row.held, 132));
+    CHECK(slower == doctest::Approx(row.experts).epsilon(0.1));
+    CHECK(slower == doctest::Approx(row.attention).epsilon(0.1));
+  }
+}
+
+TEST_CASE("A kernel takes the constants of its own precision where its kind of GPU has them") {
+  const auto found = [](const char* accelerator, const char* kernel, const char* precision) {
+    const Efficiency& entry = load_efficiencies(accelerator).of(kernel, precision);
+    return entry.accelerator + " " + entry.precision;
+  };
+  CHECK(found("h800-sxm", "dense_gemm", "fp8") == "h800-sxm fp8");
+  CHECK(found("h800-sxm", "dense_gemm", "bf16") == "h200-sxm bf16");
+  CHECK(found("h200-sxm", "grouped_gemm_contiguous", "bf16") == "h200-sxm bf16");
+  // Another kind of GPU's bf16 says less of it than its own kind's fp8.
+  CHECK(found("b200-sxm", "grouped_gemm_contiguous", "bf16") == "b200-sxm fp8");
+  CHECK(load_efficiencies("h200-sxm").tiles_of("bf16").split > Seconds(0));
+  CHECK(load_efficiencies("h200-sxm").tiles_of("fp8").split == Seconds(0));
+  CHECK(load_efficiencies("h200-sxm").basis("dense_gemm", "bf16") == Basis::calibrated);
+  CHECK(load_efficiencies("h100-sxm").basis("dense_gemm", "bf16") == Basis::transferred);
+}
+
+TEST_CASE("Where compute and memory take alike, a kernel with a knee takes longer than either") {
+  const Accelerator gpu = load_accelerator("h200-sxm");
+  const KernelTimer timer(gpu);
+  const auto time_of = [&](double flops, double bytes) {
+    const KernelWork work{"grouped_gemm_contiguous", Flops(flops), Bytes(bytes), "bf16"};
+    return (timer.time(work).time - timer.efficiencies().of(work.kernel, "bf16").launch).count();
+  };
+  const double compute = time_of(1e12, 0), memory = time_of(0, 1e9);
+  const double alike = time_of(1e12, 1e9 * compute / memory);
+  CHECK(alike == doctest::Approx(compute * std::pow(2.0, 0.25)));
+  CHECK(time_of(1e12, 1e6) == doctest::Approx(compute));
+}
