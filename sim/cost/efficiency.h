@@ -33,6 +33,7 @@ struct EfficiencyTable {
   std::vector<std::string> masked_after;  // all-to-alls that leave rows in the masked layout
 
   const Efficiency& of(const std::string& name, const std::string& precision) const;
+  // The precision that a kernel's efficiency was found in: both were fitted together.
   const TileRates& tiles_of(const std::string& precision) const;
   // A calibration made on other hardware or in another precision is `transferred`.
   Basis basis(const std::string& name, const std::string& precision) const;

@@ -44,6 +44,7 @@ class KernelCosts {
                         ExpertLayout layout = ExpertLayout::masked) const;
   // In which an all-to-all of this name leaves the rows.
   ExpertLayout layout_after(const std::string& all_to_all) const;
+  double sms() const { return timer_.sms(); }
   // With the projections into and out of the experts' latent width; zero cost when the model has
   // neither.
   KernelCost shared_expert(std::int64_t tokens) const;

@@ -40,7 +40,8 @@ KernelCost KernelTimer::time(const KernelWork& work) const {
   KernelCost cost{work.flops, work.bytes, {}, efficiencies_.basis(work.kernel, work.precision), 1};
   Seconds compute = work.flops / peak;
   if (work.tiles.exist()) {
-    const TileTime tiles = tile_time(work.tiles, efficiencies_.tiles_of(work.precision), peak);
+    const TileTime tiles =
+        tile_time(work.tiles, efficiencies_.tiles_of(efficiency.precision), peak);
     compute = tiles.time;
     cost.flops = Flops(2 * tiles.rows * work.tiles.inner * work.tiles.outer);
   }

@@ -33,6 +33,8 @@ class KernelTimer {
                        std::shared_ptr<const KernelTable> table = nullptr);
 
   const EfficiencyTable& efficiencies() const { return efficiencies_; }
+  // Of the accelerator, or of the one that it takes its tile rates from.
+  double sms() const { return efficiencies_.tiles_of("").sms; }
   KernelCost time(const KernelWork& work) const;
   KernelCost sum(const std::vector<KernelWork>& works) const;  // one after another
   // What the calls of benchmarks add that time kernels one by one from the host.

@@ -49,7 +49,7 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
         weakest_timing({name, direction, within_node}, inputs.cluster, plan.parallelism.ranks);
     chosen.inputs.experts = chosen.shape.physical_experts;
     chosen.inputs.sm_speed = sm_speed(chosen.shape.sms, chosen.part->default_sms);
-    chosen.inputs.speed_taken = speed_taken(chosen.shape.sms, inputs.cluster.accelerator.sms);
+    chosen.inputs.speed_taken = speed_taken(chosen.shape.sms, inputs.costs.of_kind(0).sms());
     chosen.inputs.memory_bandwidth = inputs.cluster.accelerator.memory_bandwidth;
     chosen.inputs.peers = chosen.shape.ranks - 1;
     chosen.inputs.keep_flows = inputs.keep_flows;

@@ -46,27 +46,30 @@ std::string faulted_pool(const StudyPoint& point) {
          " " + plan.dispatch + " " + plan.combine;
 }
 
-bool touches(const std::string& a, const std::string& b) {
-  return a == b || a.starts_with(b + ".") || b.starts_with(a + ".");
+// An axis would set its key again, and what was asked for would be lost without a word.
+void refuse_lost(const Override& asked, const JsonNode& axes, const std::string& spanning) {
+  for (const std::string& axis : axes.keys()) {
+    if (axis != asked.key && !asked.key.starts_with(axis + ".")) continue;
+    std::string hint = "change the axis in place of it";
+    if (axis == asked.key && spanning == "vary") {
+      nlohmann::json narrowed = axes.json();
+      narrowed[axis] = nlohmann::json::array({nlohmann::json::parse(asked.json)});
+      hint = fmt::format("narrow the axis, as in --set 'vary={}'", narrowed.dump());
+    }
+    axes.at(axis).fail(fmt::format("sets {} at every point, so that --set {}={} would be lost; {}",
+                                   axis, asked.key, asked.json, hint));
+  }
 }
 
-// An axis would set its key again, and what was asked for would be lost without a word.
+// Of two settings the later one counts: an axis that is given after its key is what was asked for.
 void refuse_spanned(const JsonNode& root, const std::vector<Override>& overrides) {
-  for (const char* spanning : {"vary", "zip"}) {
+  for (const std::string spanning : {"vary", "zip"}) {
     const auto axes = root.find(spanning);
-    const auto given = [&](const Override& one) { return touches(one.key, spanning); };
-    if (!axes || std::any_of(overrides.begin(), overrides.end(), given)) continue;
-    for (const std::string& axis : axes->keys()) {
-      for (const auto& [key, json] : overrides) {
-        if (!touches(axis, key)) continue;
-        nlohmann::json narrowed = axes->json();
-        narrowed[axis] = nlohmann::json::array({nlohmann::json::parse(json)});
-        throw InputError(
-            fmt::format("--set {}={}: the scenario's \"{}\" sets {} at every point; say there what "
-                        "you want, as in --set '{}={}'",
-                        key, json, spanning, axis, spanning, narrowed.dump()));
-      }
-    }
+    if (!axes) continue;
+    const auto given = std::find_if(overrides.rbegin(), overrides.rend(),
+                                    [&](const Override& one) { return one.key == spanning; });
+    for (auto asked = given.base(); asked != overrides.end(); ++asked)
+      refuse_lost(*asked, *axes, spanning);
   }
 }
 

@@ -131,14 +131,18 @@ TEST_CASE("An override with an unknown key is refused as the file's own would be
   check_refused(run_program("check " + kFirstRun + " --set nonsense"), {"key=value"});
 }
 
-TEST_CASE(
-    "An override that the study's own axis would set again is refused, with the line to type") {
-  const std::string run = "check " + kFirstRun + " --set plan.placement=greedy";
-  check_refused(run_program(run), {"\"vary\" sets plan.placement at every point",
-                                   "--set 'vary={\"plan.placement\":[\"greedy\"]}'"});
-  const std::string narrowed = " --set 'vary={\"plan.placement\":[\"greedy\"]}'";
-  CHECK(run_program("check " + kFirstRun + narrowed).code == 0);
-  CHECK(run_program(run + narrowed).code == 0);  // the axis was given with it
+TEST_CASE("An override that the study's own axis would set again is refused") {
+  const std::string greedy = " --set plan.placement=greedy";
+  check_refused(run_program("check " + kFirstRun + greedy),
+                {"first_run.json", "vary", "--set plan.placement=\"greedy\" would be lost",
+                 "--set 'vary={\"plan.placement\":[\"greedy\"]}'"});
+  const std::string axis = " --set 'vary={\"plan.placement\":[\"contiguous\"]}'";
+  CHECK(run_program("check " + kFirstRun + axis).code == 0);
+  CHECK(run_program("check " + kFirstRun + greedy + axis).code == 0);  // the later one counts
+  check_refused(run_program("check " + kFirstRun + axis + greedy), {"would be lost"});
+  const std::string steps = data_path("scenarios/context_parallel.json");
+  check_refused(run_program("check " + steps + " --set plan.context_parallel=2"),
+                {"zip", "change the axis in place of it"});
 }
 
 TEST_CASE("A trace source must be one of file and forward, and exist") {

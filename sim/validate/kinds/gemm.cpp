@@ -35,6 +35,8 @@ std::vector<std::uint32_t> rows_of(const JsonNode& typed,
       rows.push_back(static_cast<std::uint32_t>(one.as_int(0, kMost)));
     if (rows.size() != experts)
       stated.fail(fmt::format("{} numbers of rows for {} experts", rows.size(), experts));
+    if (std::accumulate(rows.begin(), rows.end(), 0.0) == 0)
+      stated.fail("no expert has a row: there is nothing to time");
     return rows;
   }
   const auto each = static_cast<std::uint32_t>(stated.as_int(1, kMost));

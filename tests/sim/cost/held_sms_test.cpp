@@ -3,10 +3,16 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <vector>
 
 #include "sim/cost/efficiency.h"
 #include "sim/cost/kernel_timer.h"
+#include "sim/io/files.h"
 
 using namespace moesim;
 
@@ -25,19 +31,24 @@ TEST_CASE("Held SMs take speed, less than their share of the GPU, and never all"
   CHECK(speed_taken(1000, 132) == doctest::Approx(0.95));
 }
 
-TEST_CASE("Measured slowdowns on an H200 are met within a tenth") {
-  // topologies/calibration/measured/h200.jsonl: experts bound by compute, and attention in prefill,
-  // beside a kernel that holds SMs and moves nothing.
-  const struct {
-    int held;
-    double experts, attention;
-  } rows[] = {{8, 1.039, 1.045}, {24, 1.122, 1.122}, {32, 1.168, 1.171}, {48, 1.317, 1.308}};
-  for (const auto& row : rows) {
-    CAPTURE(row.held);
-    const double slower = 1 / (1 - speed_taken(row.held, 132));
-    CHECK(slower == doctest::Approx(row.experts).epsilon(0.1));
-    CHECK(slower == doctest::Approx(row.attention).epsilon(0.1));
+TEST_CASE(
+    "Measured slowdowns on an H200 are met, half of them within 8 %, nine in ten within 20 %") {
+  std::map<std::string, double> alone;
+  std::vector<double> errors;
+  std::ifstream lines(data_path("topologies/calibration/measured/h200.jsonl"));
+  for (std::string line; std::getline(lines, line);) {
+    const auto row = nlohmann::json::parse(line);
+    if (row.at("section") != "interference") continue;
+    const double time = row.at("time_us");
+    const int held = row.at("sms");
+    if (held == 0) alone[row.at("kernel")] = time;
+    const double predicted = alone.at(row.at("kernel")) / (1 - speed_taken(held, 132));
+    if (held > 0) errors.push_back(std::abs(predicted / time - 1));
   }
+  REQUIRE(errors.size() == 72);
+  std::sort(errors.begin(), errors.end());
+  CHECK(errors[36] < 0.08);
+  CHECK(errors[65] < 0.20);
 }
 
 TEST_CASE("A kernel takes the constants of its own precision where its kind of GPU has them") {
@@ -48,6 +59,7 @@ TEST_CASE("A kernel takes the constants of its own precision where its kind of G
   CHECK(found("h800-sxm", "dense_gemm", "fp8") == "h800-sxm fp8");
   CHECK(found("h800-sxm", "dense_gemm", "bf16") == "h200-sxm bf16");
   CHECK(found("h200-sxm", "grouped_gemm_contiguous", "bf16") == "h200-sxm bf16");
+  CHECK(found("h20-sxm", "dense_gemm", "bf16") == "h20-sxm fp8");  // of a seventh of the peak
   // Another kind of GPU's bf16 says less of it than its own kind's fp8.
   CHECK(found("b200-sxm", "grouped_gemm_contiguous", "bf16") == "b200-sxm fp8");
   CHECK(load_efficiencies("h200-sxm").tiles_of("bf16").split > Seconds(0));

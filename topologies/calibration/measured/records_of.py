@@ -30,7 +30,7 @@ def conditions(r):
         return (r["heads"], r["kv_heads"]) in CALIBRATE["prefill"], attention(r, "prefill")
     if section in ("decode_step", "prefill_step") and r["kernels"] != "torch":
         step = dict(kind="serving", model=r["model"], dtype="bf16", ranks=1, gpus_per_node=8, scale_up_domain=8, scale_out="none",
-                    ep=1, tp=1, dp=1, balancer="perfect", batch=r["batch"])
+                    ep=1, tp=1, dp=1, batch=r["batch"])
         if section == "decode_step":
             return False, dict(step, phase="decode", context=r["context"])
         return False, dict(step, phase="prefill", tokens_per_rank=r["batch"] * r["sequence"], sequence=r["sequence"])
