@@ -4,10 +4,12 @@
 #include "sim/plan/fabric_paths.h"
 
 #include <algorithm>
-#include <future>
+#include <atomic>
 #include <limits>
 #include <stdexcept>
 #include <string>
+
+#include "sim/core/on_threads.h"
 
 namespace moesim {
 namespace {
@@ -173,17 +175,16 @@ class Block {
   }
 
   // Takes in the sources after these.
-  void join(const Block& next, std::span<FabricPaths::Path> paths) {
+  void join(Block& next) {
     const std::vector<std::uint32_t> runs = runs_.join(next.runs_);
     leaving_.join(next.leaving_, runs);  // of sources that no other block has: numbers stay
-    const std::vector<std::uint16_t> numbers = entering_.join(next.entering_, runs);
-    const std::vector<std::uint32_t> first = next.entering_.first_by_rank();
-    const auto ranks = static_cast<std::size_t>(fabric_.ranks);
-    for (std::size_t source = next.first_; source < next.last_; ++source)
-      for (std::size_t destination = 0; destination < ranks; ++destination) {
-        std::uint16_t& entering = paths[source * ranks + destination].entering;
-        if (source != destination) entering = numbers[first[destination] + entering];
-      }
+    next.joined_first_ = next.entering_.first_by_rank();
+    next.joined_ = entering_.join(next.entering_, runs);
+  }
+  // After joining.
+  FabricPaths::Path joined(FabricPaths::Path walked, std::size_t destination) const {
+    if (!joined_.empty()) walked.entering = joined_[joined_first_[destination] + walked.entering];
+    return walked;
   }
 
   RunNumbers& runs() { return runs_; }
@@ -219,6 +220,9 @@ class Block {
   std::vector<LinkId> links_;  // of the path that is being added
   RunNumbers runs_;
   HalfNumbers leaving_, entering_;
+  // Numbers of entering halves where this block was joined: rank by rank; empty = they stayed.
+  std::vector<std::uint16_t> joined_;
+  std::vector<std::uint32_t> joined_first_;
 };
 
 // Links that paths begin or end with, ascending.
@@ -236,7 +240,38 @@ std::vector<LinkId> ports_of(const FabricPaths& paths, std::size_t links) {
 // Blocks of at least so many sources: fewer paths than theirs are walked before a thread has begun.
 constexpr std::size_t kLeastSources = 128;
 
+std::size_t most_of_a_rank(const FabricPaths::Halves& halves) {
+  std::size_t most = 0;
+  for (std::size_t rank = 0; rank + 1 < halves.first.size(); ++rank)
+    most = std::max<std::size_t>(most, halves.first[rank + 1] - halves.first[rank]);
+  return most;
+}
+
 }  // namespace
+
+// Threads take some destinations each, whose rows of both tables stay in the cache meanwhile.
+template <class PathOf>
+void FabricPaths::fill_tables(std::size_t threads, const PathOf& path_of) {
+  constexpr std::size_t kTogether = 64;
+  const bool to_bytes = std::max(most_of_a_rank(leaving_), most_of_a_rank(entering_)) <= 256;
+  from_.resize(ranks_ * ranks_, to_bytes);
+  into_.resize(ranks_ * ranks_, to_bytes);
+  slowest_into_.resize(ranks_);
+  std::atomic<std::size_t> next{0};
+  on_threads(threads, [&](std::size_t) {
+    for (std::size_t first; (first = next.fetch_add(kTogether)) < ranks_;)
+      for (std::size_t source = 0; source < ranks_; ++source)
+        for (std::size_t to = first; to < std::min(first + kTogether, ranks_); ++to) {
+          if (source == to) continue;
+          const Path path = path_of(source, to);
+          from_.set(source * ranks_ + to, path);
+          into_.set(to * ranks_ + source, path);
+          slowest_into_[to] = std::max(
+              slowest_into_[to], leaving_.all[leaving_.first[source] + path.leaving].latency +
+                                     entering_.all[entering_.first[to] + path.entering].latency);
+        }
+  });
+}
 
 FabricPaths::FabricPaths(const Fabric& fabric, int threads)
     : ranks_(static_cast<std::size_t>(fabric.ranks)), bisection_(bisection_bandwidth(fabric)) {
@@ -244,22 +279,25 @@ FabricPaths::FabricPaths(const Fabric& fabric, int threads)
     bandwidth_.push_back(link.bandwidth.value);
     scale_up_.push_back(link.tier == LinkTier::nvlink ? 1 : 0);
   }
-  paths_.resize(ranks_ * ranks_);
+  std::vector<Path> walked(ranks_ * ranks_);  // [source][destination]
   const std::size_t blocks = std::clamp<std::size_t>(
       ranks_ / kLeastSources, 1, static_cast<std::size_t>(std::max(threads, 1)));
   std::vector<Block> parts;
+  std::vector<std::size_t> block_of(ranks_);  // by source
   parts.reserve(blocks);
-  for (std::size_t i = 0; i < blocks; ++i)
-    parts.emplace_back(fabric, i * ranks_ / blocks, (i + 1) * ranks_ / blocks);
-  std::vector<std::future<void>> helpers;
-  helpers.reserve(blocks - 1);
-  for (std::size_t i = 1; i < blocks; ++i)
-    helpers.push_back(std::async(std::launch::async, [&, i] { parts[i].walk(paths_); }));
-  parts.front().walk(paths_);
-  for (std::future<void>& helper : helpers) helper.get();
-  for (std::size_t i = 1; i < blocks; ++i) parts.front().join(parts[i], paths_);
+  for (std::size_t i = 0; i < blocks; ++i) {
+    const std::size_t first = i * ranks_ / blocks, last = (i + 1) * ranks_ / blocks;
+    parts.emplace_back(fabric, first, last);
+    std::fill(block_of.begin() + static_cast<std::ptrdiff_t>(first),
+              block_of.begin() + static_cast<std::ptrdiff_t>(last), i);
+  }
+  on_threads(blocks, [&](std::size_t i) { parts[i].walk(walked); });
+  for (std::size_t i = 1; i < blocks; ++i) parts.front().join(parts[i]);
   leaving_ = parts.front().leaving();
   entering_ = parts.front().entering();
+  fill_tables(blocks, [&](std::size_t source, std::size_t destination) {
+    return parts[block_of[source]].joined(walked[source * ranks_ + destination], destination);
+  });
   parts.front().runs().give(links_, run_first_);
   ports_ = ports_of(*this, fabric.links.size());
 }
