@@ -8,6 +8,7 @@
 
 #include "sim/core/error.h"
 #include "sim/core/on_threads.h"
+#include "sim/trace/choice_bins.h"
 
 namespace moesim {
 namespace {
@@ -59,28 +60,6 @@ class Rows {
  private:
   const RoutingInputs& inputs_;
   std::size_t first_layer_, choices_;
-};
-
-// Of one source after another.
-class BinCounter {
- public:
-  BinCounter(const RoutingInputs& inputs, std::size_t layers, std::size_t bins)
-      : last_bin_(static_cast<std::uint16_t>(bins - 1)),
-        first_bin_(layers * top_k_of(inputs)),
-        bin_(first_bin_.size()) {
-    for (std::size_t i = 0; i < first_bin_.size(); ++i)
-      first_bin_[i] = static_cast<std::uint32_t>(i / top_k_of(inputs) * bins);
-  }
-  template <class Count>
-  void add(const std::uint16_t* choices, Count* counts) {
-    for (std::size_t i = 0; i < bin_.size(); ++i)
-      bin_[i] = first_bin_[i] + std::min(choices[i], last_bin_);
-    for (const std::uint32_t bin : bin_) ++counts[bin];
-  }
-
- private:
-  std::uint16_t last_bin_;
-  std::vector<std::uint32_t> first_bin_, bin_;  // by choice of a row
 };
 
 // Routed choices by place in a row.
@@ -172,16 +151,15 @@ void ExpertChoices::count_groups(const RoutingInputs& inputs,
   std::atomic<bool> odd_ids{false};
   on_threads(threads, [&](std::size_t thread) {
     const Rows from(inputs, first_layer_, choices);
-    BinCounter counter(inputs, layers_, bins_);
+    ChoiceBins bins(layers_, top_k_of(inputs), bins_ - 1);
     const auto count_source = [&](std::size_t group, std::size_t member) {
       const std::vector<std::uint32_t>& rows = inputs.batch.rows[group];
       Count* const of = &counts[rank_of_token(group, member, tensor) * of_source];
       for (std::size_t token = member; token < rows.size(); token += tensor) {
         from.fetch_ahead(group, token, tensor);
-        counter.add(from.choices(rows[token]), of);
+        bins.add(from.choices(rows[token]), of);
       }
-      for (std::size_t bin = bins_ - 1; bin < of_source; bin += bins_)
-        if (of[bin] > 0) odd_ids = true;
+      if (bins.odd(of)) odd_ids = true;
     };
     for (std::size_t first; (first = next.fetch_add(together)) < groups;)
       for (std::size_t group = first; group < std::min(first + together, groups); ++group) {

@@ -25,8 +25,7 @@ inline std::size_t rank_of_token(std::size_t group, std::size_t token, std::size
 }
 
 // One pass over the rows of a batch: a row's layers lie together in the trace, so each is fetched
-// once, and between two choices of one layer lie those of all others, which keeps a count from
-// waiting for its own last change.
+// once for many of them.
 class ExpertChoices {
  public:
   // Of trace layers [first_layer, first_layer + layers). kNotRouted is skipped; an expert id out of
