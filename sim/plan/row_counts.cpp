@@ -50,10 +50,12 @@ std::size_t RowCounts::find_many(std::span<const std::uint32_t> rows) {
 std::size_t RowCounts::find_few(std::span<const std::uint32_t> rows) {
   constexpr std::size_t kStretch = 64;
   has_rows_.resize((rows.size() + kStretch - 1) / kStretch * kStretch);
-  for (std::size_t i = 0; i < rows.size(); ++i) has_rows_[i] = rows[i] != 0 ? 1 : 0;
+  std::uint8_t* const has = has_rows_.data();  // bytes may alias the vector that holds them
+  const std::uint32_t* const of = rows.data();
+  for (std::size_t i = 0, size = rows.size(); i < size; ++i) has[i] = of[i] != 0 ? 1 : 0;
   std::size_t some = 0;
   for (std::size_t first = 0; first < rows.size(); first += kStretch)
-    for (std::uint64_t left = bits_of(&has_rows_[first]); left != 0; left &= left - 1) {
+    for (std::uint64_t left = bits_of(has + first); left != 0; left &= left - 1) {
       const std::size_t destination = first + static_cast<std::size_t>(std::countr_zero(left));
       source_[some++] = {static_cast<std::uint32_t>(destination), rows[destination]};
     }
