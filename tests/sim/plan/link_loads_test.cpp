@@ -51,7 +51,8 @@ TEST_CASE("copies of random routing equal a copy-by-copy recount") {
                 copies[layer]->copies.at(i / ranks, i % ranks) == expected[i / ranks][i % ranks];
       CHECK(equal);
       const auto& slots = copies[layer]->per_physical_expert;
-      CHECK(std::accumulate(slots.begin(), slots.end(), std::int64_t{0}) == choices.routed()[layer]);
+      CHECK(std::accumulate(slots.begin(), slots.end(), std::int64_t{0}) ==
+            choices.routed()[layer]);
     }
   }
 }
