@@ -57,6 +57,23 @@ class Rows {
     for (std::size_t i = 0; i < choices_; i += kCacheLine) __builtin_prefetch(next + i);
   }
 
+  // Those of a DP rank, one rank of its tensor-parallel group after the other, `of_source` counts
+  // each. Whether an id is no expert's.
+  template <class Count>
+  bool count(std::size_t group, ChoiceBins& bins, Count* counts, std::size_t of_source) const {
+    const auto tensor = static_cast<std::size_t>(inputs_.plan.parallelism.tensor);
+    const std::vector<std::uint32_t>& rows = inputs_.batch.rows[group];
+    bool odd = false;
+    for (std::size_t member = 0; member < tensor; ++member, counts += of_source) {
+      for (std::size_t token = member; token < rows.size(); token += tensor) {
+        fetch_ahead(group, token, tensor);
+        bins.add(choices(rows[token]), counts);
+      }
+      odd = bins.odd(counts) || odd;
+    }
+    return odd;
+  }
+
  private:
   const RoutingInputs& inputs_;
   std::size_t first_layer_, choices_;
@@ -152,18 +169,9 @@ void ExpertChoices::count_groups(const RoutingInputs& inputs,
   on_threads(threads, [&](std::size_t thread) {
     const Rows from(inputs, first_layer_, choices);
     ChoiceBins bins(layers_, top_k_of(inputs), bins_ - 1);
-    const auto count_source = [&](std::size_t group, std::size_t member) {
-      const std::vector<std::uint32_t>& rows = inputs.batch.rows[group];
-      Count* const of = &counts[rank_of_token(group, member, tensor) * of_source];
-      for (std::size_t token = member; token < rows.size(); token += tensor) {
-        from.fetch_ahead(group, token, tensor);
-        bins.add(from.choices(rows[token]), of);
-      }
-      if (bins.odd(of)) odd_ids = true;
-    };
     for (std::size_t first; (first = next.fetch_add(together)) < groups;)
       for (std::size_t group = first; group < std::min(first + together, groups); ++group) {
-        for (std::size_t member = 0; member < tensor; ++member) count_source(group, member);
+        if (from.count(group, bins, &counts[group * tensor * of_source], of_source)) odd_ids = true;
         routed[thread].add(from, inputs.batch.rows[group]);
       }
   });
