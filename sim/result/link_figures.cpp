@@ -75,6 +75,7 @@ void LinkFigures::tell_kinds(const Fabric& fabric) {
   kinds_ = before.size();
   for (OnLinks& sums : exchanges_) {
     std::vector<double> capacity;
+    capacity.reserve(kinds_);
     for (const std::uint32_t old : before) capacity.push_back(sums.capacity[old]);
     sums.capacity = std::move(capacity);
   }
