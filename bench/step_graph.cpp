@@ -74,18 +74,22 @@ BENCHMARK(walk_fabric_paths)->Unit(benchmark::kMillisecond);
 
 void count_copies_of_four_layers(benchmark::State& state) {
   const Setup& s = setup();
-  std::vector<std::shared_ptr<RoutedCopies>> copies(4);
-  for (auto& layer : copies) layer = std::make_shared<RoutedCopies>();
-  for (auto _ : state) count_copies({s.trace, s.batch, s.plan, 8}, 0, copies);
+  const RoutingInputs routing{s.trace, s.batch, s.plan, 8};
+  RoutedCopies copies;
+  for (auto _ : state) {
+    const ExpertChoices choices(routing, 0, 4);
+    for (std::size_t layer = 0; layer < 4; ++layer) count_copies(routing, choices, layer, copies);
+  }
 }
 BENCHMARK(count_copies_of_four_layers)->Unit(benchmark::kMillisecond);
 
 void load_links_of_one_exchange(benchmark::State& state) {
   const Setup& s = setup();
-  std::vector<std::shared_ptr<RoutedCopies>> copies{std::make_shared<RoutedCopies>()};
-  count_copies({s.trace, s.batch, s.plan, 8}, 0, copies);
+  const auto copies = std::make_shared<RoutedCopies>();
+  const RoutingInputs routing{s.trace, s.batch, s.plan, 8};
+  count_copies(routing, ExpertChoices(routing, 0, 1), 0, *copies);
   ExchangeInputs inputs;
-  inputs.traffic.legs = {leg_of(copies[0], copies[0]->copies, 7408, state.range(0) == 1)};
+  inputs.traffic.legs = {leg_of(copies, copies->copies, 7408, state.range(0) == 1)};
   inputs.traffic.messages_per_row = inputs.traffic.messages_per_peer = 1;
   inputs.peers = kRanks - 1;
   for (auto _ : state) benchmark::DoNotOptimize(make_exchange(s.paths, kRanks, inputs));

@@ -1,6 +1,7 @@
 // Chooses the subcommand and turns what it throws into an exit code: 0 done, 1 a check failed, 2
 // the input is wrong, 3 the machine lacks something.
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <csignal>
@@ -92,5 +93,8 @@ int run_program(int argc, char** argv) {
 int main(int argc, char** argv) {
   // A file-size limit is then reported as a full disk is, not by dying.
   std::signal(SIGXFSZ, SIG_IGN);
+  // Large blocks go back to the system when they are freed: glibc else learns to keep ever larger
+  // ones, and what counted tokens would stand beside the results.
+  ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
   return moesim::run_program(argc, argv);
 }

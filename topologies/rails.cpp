@@ -21,10 +21,13 @@ struct Rails {
   int leaves_of_plane() const { return groups * rails; }
   int trays() const { return gpus_per_node / rails; }  // GPUs of one node in one rail
 
+  // Divisions are slow and routes many: what they give is kept, by rank.
+  std::vector<int> first_leaves, ports;
+  void number(int ranks);
+
   // Leaves are numbered plane by plane, group of nodes after group, rail by rail within.
   int leaf_of(int rank, int plane) const {
-    return plane * leaves_of_plane() + rank / gpus_per_node / nodes_per_leaf * rails +
-           rank % gpus_per_node % rails;
+    return plane * leaves_of_plane() + first_leaves[static_cast<std::size_t>(rank)];
   }
   const Fabric::Cable& nic(int rank, int plane) const {
     return nics[static_cast<std::size_t>(rank * planes + plane)];
@@ -33,14 +36,17 @@ struct Rails {
     return uplinks[static_cast<std::size_t>(leaf) * static_cast<std::size_t>(spines) +
                    static_cast<std::size_t>(spine)];
   }
-  int port_of(int rank) const;
+  int port_of(int rank) const { return ports[static_cast<std::size_t>(rank)]; }
   void route(Rank source, Rank destination, std::uint32_t queue_pair, std::vector<LinkId>&) const;
 };
 
-// The rank's port on its leaf, moved on by one from rail to rail.
-int Rails::port_of(int rank) const {
-  const int local = rank % gpus_per_node;
-  return rank / gpus_per_node * trays() + local / rails + local % rails;
+// A rank's port on its leaf is moved on by one from rail to rail.
+void Rails::number(int ranks) {
+  for (int rank = 0; rank < ranks; ++rank) {
+    const int node = rank / gpus_per_node, local = rank % gpus_per_node;
+    first_leaves.push_back(node / nodes_per_leaf * rails + local % rails);
+    ports.push_back(node * trays() + local / rails + local % rails);
+  }
 }
 
 // Spreading is by destination: with as many spines as a leaf has ports, a link down to a leaf then
@@ -73,6 +79,7 @@ std::string plane_suffix(const Rails& rails, int plane) {
 }
 
 std::vector<Vertex> connect_nics(Fabric& fabric, Rails& rails, const TopologyOptions& options) {
+  rails.number(fabric.ranks);
   std::vector<Vertex> leaves;
   for (int leaf = 0; leaf < rails.planes * rails.leaves_of_plane(); ++leaf)
     leaves.push_back(fabric.add_device(DeviceKind::leaf, "leaf " + std::to_string(leaf)));

@@ -57,7 +57,8 @@ bool BusiestLinks::meet_leaving(const Leg& leg,
     for (const auto [most, source] : sources) {
       if (most <= into[rank].time) break;
       if (budget-- == 0) return false;
-      if (source == rank || leg.rows->at(source, rank) == 0) continue;
+      if (source == rank) continue;
+      if ((leg.transposed ? leg.rows->at(rank, source) : leg.rows->at(source, rank)) == 0) continue;
       const std::size_t first = paths_.leaving().first[source];
       into[rank].meet(of(paths_.leaving().all[first + paths_.paths_from(source)[rank].leaving]));
     }
@@ -68,10 +69,11 @@ bool BusiestLinks::meet_leaving(const Leg& leg,
 void BusiestLinks::meet_every_leaving(const Leg& leg, std::vector<Busy>& into) const {
   std::vector<Busy> of_half;
   for (const FabricPaths::Half& half : paths_.leaving().all) of_half.push_back(of(half));
-  for_each_pair(leg, [&](std::size_t source, std::size_t destination, std::uint32_t) {
-    into[destination].meet(
-        of_half[paths_.leaving().first[source] + paths_.paths_from(source)[destination].leaving]);
-  });
+  for_each_pair(paths_, leg,
+                [&, &first = paths_.leaving().first](std::size_t source, std::size_t destination,
+                                                     std::uint32_t, FabricPaths::Path path) {
+                  into[destination].meet(of_half[first[source] + path.leaving]);
+                });
 }
 
 void BusiestLinks::add(const LegLoads& loads, Exchange& exchange) const {

@@ -4,155 +4,15 @@
 #include "sim/plan/fabric_paths.h"
 
 #include <algorithm>
-#include <future>
-#include <limits>
+#include <atomic>
 #include <stdexcept>
 #include <string>
 
+#include "sim/core/on_threads.h"
+#include "sim/plan/path_numbers.h"
+
 namespace moesim {
 namespace {
-
-std::uint64_t mix(std::uint64_t hash, std::uint64_t value) {
-  hash = (hash ^ value) * 0x9e3779b97f4a7c15ULL;
-  return hash ^ (hash >> 29U);
-}
-
-// Numbers by what they stand for: open addressing in one block, since at 4096 ranks every one of
-// 16 million paths looks four up.
-class NumberTable {
- public:
-  static constexpr std::uint32_t kFree = 0xFFFFFFFF;
-
-  // Where the number that `same` accepts stands, or where it belongs.
-  template <class Same>
-  std::uint32_t& find(std::uint64_t hash, const Same& same) {
-    std::size_t slot = hash & (slots_.size() - 1);
-    while (slots_[slot] != kFree && !same(slots_[slot])) slot = (slot + 1) & (slots_.size() - 1);
-    return slots_[slot];
-  }
-  // To be told after one is added: how many there are, and each one's hash.
-  template <class HashOf>
-  void grow(std::size_t numbers, const HashOf& hash_of) {
-    if (2 * numbers < slots_.size()) return;
-    slots_.assign(2 * slots_.size(), kFree);
-    for (std::uint32_t number = 0; number < numbers; ++number)
-      find(hash_of(number), [](std::uint32_t) { return false; }) = number;
-  }
-
- private:
-  std::vector<std::uint32_t> slots_ = std::vector<std::uint32_t>(1024, kFree);
-};
-
-// Of each rank the halves met so far.
-class HalfNumbers {
- public:
-  explicit HalfNumbers(std::size_t ranks) : count_(ranks) {}
-
-  std::uint16_t number_of(std::size_t rank, const FabricPaths::Half& half) {
-    const auto same = [&](std::uint32_t number) {
-      const Met& met = met_[number];
-      return met.rank == rank && met.half.port == half.port && met.half.run == half.run;
-    };
-    std::uint32_t& slot = table_.find(hash_of({rank, 0, half}), same);
-    if (slot != NumberTable::kFree) return met_[slot].number;
-    if (count_[rank] > std::numeric_limits<std::uint16_t>::max())
-      throw std::logic_error("rank " + std::to_string(rank) + " has more than 65,536 half paths");
-    slot = static_cast<std::uint32_t>(met_.size());
-    met_.push_back({rank, static_cast<std::uint16_t>(count_[rank]++), half});
-    table_.grow(met_.size(), [&](std::uint32_t number) { return hash_of(met_[number]); });
-    return met_.back().number;
-  }
-
-  // Those of another numbering, whose runs are numbered otherwise here, after the ones met so far.
-  // Their new numbers: rank by rank, in the order of in_order().
-  std::vector<std::uint16_t> join(const HalfNumbers& other, std::span<const std::uint32_t> run) {
-    const std::vector<std::uint32_t> first = other.first_by_rank();
-    std::vector<std::uint16_t> numbers(other.met_.size());
-    for (const Met& met : other.met_) {
-      FabricPaths::Half half = met.half;
-      half.run = run[half.run];
-      numbers[first[met.rank] + met.number] = number_of(met.rank, half);
-    }
-    return numbers;
-  }
-
-  std::vector<std::uint32_t> first_by_rank() const {  // and the end
-    std::vector<std::uint32_t> first{0};
-    for (const std::uint32_t count : count_) first.push_back(first.back() + count);
-    return first;
-  }
-
-  FabricPaths::Halves in_order() const {
-    FabricPaths::Halves halves;
-    halves.first = first_by_rank();
-    halves.all.resize(met_.size());
-    for (const Met& met : met_) halves.all[halves.first[met.rank] + met.number] = met.half;
-    return halves;
-  }
-
- private:
-  struct Met {
-    std::size_t rank;
-    std::uint16_t number;
-    FabricPaths::Half half;
-  };
-  static std::uint64_t hash_of(const Met& met) {
-    return mix(mix(met.rank, static_cast<std::uint64_t>(index(met.half.port))), met.half.run);
-  }
-
-  std::vector<std::uint32_t> count_;  // by rank
-  std::vector<Met> met_;
-  NumberTable table_;
-};
-
-// Runs of links by number; no two are alike.
-class RunNumbers {
- public:
-  std::size_t size() const { return first_.size() - 1; }
-  std::span<const LinkId> links_of(std::size_t run) const {
-    return {links_.data() + first_[run], links_.data() + first_[run + 1]};
-  }
-
-  std::uint32_t number_of(std::span<const LinkId> links) {
-    const auto same = [&](std::uint32_t run) {
-      const std::span<const LinkId> known = links_of(run);
-      return std::equal(known.begin(), known.end(), links.begin(), links.end());
-    };
-    std::uint32_t& slot = table_.find(hash_of(links), same);
-    if (slot != NumberTable::kFree) return slot;
-    const auto run = static_cast<std::uint32_t>(size());
-    slot = run;
-    links_.insert(links_.end(), links.begin(), links.end());
-    first_.push_back(static_cast<std::uint32_t>(links_.size()));
-    table_.grow(size(), [&](std::uint32_t known) { return hash_of(links_of(known)); });
-    return run;
-  }
-
-  // Of another numbering's runs, in order.
-  std::vector<std::uint32_t> join(const RunNumbers& other) {
-    std::vector<std::uint32_t> numbers;
-    numbers.reserve(other.size());
-    for (std::size_t run = 0; run < other.size(); ++run)
-      numbers.push_back(number_of(other.links_of(run)));
-    return numbers;
-  }
-
-  void give(std::vector<LinkId>& links, std::vector<std::uint32_t>& first) {
-    links = std::move(links_);
-    first = std::move(first_);
-  }
-
- private:
-  static std::uint64_t hash_of(std::span<const LinkId> links) {
-    std::uint64_t hash = links.size();
-    for (const LinkId link : links) hash = mix(hash, static_cast<std::uint64_t>(index(link)));
-    return hash;
-  }
-
-  std::vector<LinkId> links_;
-  std::vector<std::uint32_t> first_{0};  // by run, and the end
-  NumberTable table_;
-};
 
 // The paths from some of the sources.
 class Block {
@@ -173,17 +33,16 @@ class Block {
   }
 
   // Takes in the sources after these.
-  void join(const Block& next, std::span<FabricPaths::Path> paths) {
+  void join(Block& next) {
     const std::vector<std::uint32_t> runs = runs_.join(next.runs_);
     leaving_.join(next.leaving_, runs);  // of sources that no other block has: numbers stay
-    const std::vector<std::uint16_t> numbers = entering_.join(next.entering_, runs);
-    const std::vector<std::uint32_t> first = next.entering_.first_by_rank();
-    const auto ranks = static_cast<std::size_t>(fabric_.ranks);
-    for (std::size_t source = next.first_; source < next.last_; ++source)
-      for (std::size_t destination = 0; destination < ranks; ++destination) {
-        std::uint16_t& entering = paths[source * ranks + destination].entering;
-        if (source != destination) entering = numbers[first[destination] + entering];
-      }
+    next.joined_first_ = next.entering_.first_by_rank();
+    next.joined_ = entering_.join(next.entering_, runs);
+  }
+  // After joining.
+  FabricPaths::Path joined(FabricPaths::Path walked, std::size_t destination) const {
+    if (!joined_.empty()) walked.entering = joined_[joined_first_[destination] + walked.entering];
+    return walked;
   }
 
   RunNumbers& runs() { return runs_; }
@@ -199,19 +58,22 @@ class Block {
                              std::to_string(destination) + " has no link");
     const std::span<const LinkId> links = links_;
     const std::size_t middle = (links.size() + 1) / 2;
-    return {leaving_.number_of(source, half(links.front(), links.subspan(1, middle - 1))),
-            entering_.number_of(
-                destination,
-                links.size() == 1
-                    ? half(FabricPaths::kNoLink, {})
-                    : half(links.back(), links.subspan(middle, links.size() - 1 - middle)))};
+    return {number_in(leaving_, source, links.front(), links.subspan(1, middle - 1)),
+            links.size() == 1 ? number_in(entering_, destination, FabricPaths::kNoLink, {})
+                              : number_in(entering_, destination, links.back(),
+                                          links.subspan(middle, links.size() - 1 - middle))};
   }
 
-  FabricPaths::Half half(LinkId port, std::span<const LinkId> run) {
-    FabricPaths::Half half{port, runs_.number_of(run), 0};
-    if (port != FabricPaths::kNoLink) half.latency += fabric_.links[index(port)].latency.count();
-    for (const LinkId link : run) half.latency += fabric_.links[index(link)].latency.count();
-    return half;
+  std::uint16_t number_in(HalfNumbers& halves,
+                          std::size_t rank,
+                          LinkId port,
+                          std::span<const LinkId> run) {
+    return halves.number_of(rank, port, runs_.number_of(run), [&] {
+      double latency = 0;
+      if (port != FabricPaths::kNoLink) latency += fabric_.links[index(port)].latency.count();
+      for (const LinkId link : run) latency += fabric_.links[index(link)].latency.count();
+      return latency;
+    });
   }
 
   std::size_t first_, last_;  // sources
@@ -219,6 +81,9 @@ class Block {
   std::vector<LinkId> links_;  // of the path that is being added
   RunNumbers runs_;
   HalfNumbers leaving_, entering_;
+  // Numbers of entering halves where this block was joined: rank by rank; empty = they stayed.
+  std::vector<std::uint16_t> joined_;
+  std::vector<std::uint32_t> joined_first_;
 };
 
 // Links that paths begin or end with, ascending.
@@ -236,7 +101,38 @@ std::vector<LinkId> ports_of(const FabricPaths& paths, std::size_t links) {
 // Blocks of at least so many sources: fewer paths than theirs are walked before a thread has begun.
 constexpr std::size_t kLeastSources = 128;
 
+std::size_t most_of_a_rank(const FabricPaths::Halves& halves) {
+  std::size_t most = 0;
+  for (std::size_t rank = 0; rank + 1 < halves.first.size(); ++rank)
+    most = std::max<std::size_t>(most, halves.first[rank + 1] - halves.first[rank]);
+  return most;
+}
+
 }  // namespace
+
+// Threads take some destinations each, whose rows of both tables stay in the cache meanwhile.
+template <class PathOf>
+void FabricPaths::fill_tables(std::size_t threads, const PathOf& path_of) {
+  constexpr std::size_t kTogether = 64;
+  const bool to_bytes = std::max(most_of_a_rank(leaving_), most_of_a_rank(entering_)) <= 256;
+  from_.resize(ranks_ * ranks_, to_bytes);
+  into_.resize(ranks_ * ranks_, to_bytes);
+  slowest_into_.resize(ranks_);
+  std::atomic<std::size_t> next{0};
+  on_threads(threads, [&](std::size_t) {
+    for (std::size_t first; (first = next.fetch_add(kTogether)) < ranks_;)
+      for (std::size_t source = 0; source < ranks_; ++source)
+        for (std::size_t to = first; to < std::min(first + kTogether, ranks_); ++to) {
+          if (source == to) continue;
+          const Path path = path_of(source, to);
+          from_.set(source * ranks_ + to, path);
+          into_.set(to * ranks_ + source, path);
+          slowest_into_[to] = std::max(
+              slowest_into_[to], leaving_.all[leaving_.first[source] + path.leaving].latency +
+                                     entering_.all[entering_.first[to] + path.entering].latency);
+        }
+  });
+}
 
 FabricPaths::FabricPaths(const Fabric& fabric, int threads)
     : ranks_(static_cast<std::size_t>(fabric.ranks)), bisection_(bisection_bandwidth(fabric)) {
@@ -244,22 +140,25 @@ FabricPaths::FabricPaths(const Fabric& fabric, int threads)
     bandwidth_.push_back(link.bandwidth.value);
     scale_up_.push_back(link.tier == LinkTier::nvlink ? 1 : 0);
   }
-  paths_.resize(ranks_ * ranks_);
+  std::vector<Path> walked(ranks_ * ranks_);  // [source][destination]
   const std::size_t blocks = std::clamp<std::size_t>(
       ranks_ / kLeastSources, 1, static_cast<std::size_t>(std::max(threads, 1)));
   std::vector<Block> parts;
+  std::vector<std::size_t> block_of(ranks_);  // by source
   parts.reserve(blocks);
-  for (std::size_t i = 0; i < blocks; ++i)
-    parts.emplace_back(fabric, i * ranks_ / blocks, (i + 1) * ranks_ / blocks);
-  std::vector<std::future<void>> helpers;
-  helpers.reserve(blocks - 1);
-  for (std::size_t i = 1; i < blocks; ++i)
-    helpers.push_back(std::async(std::launch::async, [&, i] { parts[i].walk(paths_); }));
-  parts.front().walk(paths_);
-  for (std::future<void>& helper : helpers) helper.get();
-  for (std::size_t i = 1; i < blocks; ++i) parts.front().join(parts[i], paths_);
+  for (std::size_t i = 0; i < blocks; ++i) {
+    const std::size_t first = i * ranks_ / blocks, last = (i + 1) * ranks_ / blocks;
+    parts.emplace_back(fabric, first, last);
+    std::fill(block_of.begin() + static_cast<std::ptrdiff_t>(first),
+              block_of.begin() + static_cast<std::ptrdiff_t>(last), i);
+  }
+  on_threads(blocks, [&](std::size_t i) { parts[i].walk(walked); });
+  for (std::size_t i = 1; i < blocks; ++i) parts.front().join(parts[i]);
   leaving_ = parts.front().leaving();
   entering_ = parts.front().entering();
+  fill_tables(blocks, [&](std::size_t source, std::size_t destination) {
+    return parts[block_of[source]].joined(walked[source * ranks_ + destination], destination);
+  });
   parts.front().runs().give(links_, run_first_);
   ports_ = ports_of(*this, fabric.links.size());
 }

@@ -13,9 +13,9 @@ namespace moesim {
 // Paths of queue pair 0: one static path for each (source, destination), so a fabric that spreads
 // the queue pairs of one pair over spines is seen with one of them. A path is cut in two halves,
 // the one that leaves its source and the one that comes in to its destination. A rank has few
-// different halves, however many paths it ends, so a pair takes 4 bytes and most sums over paths
-// are sums over halves. Throws std::logic_error when a route of the fabric has no link, or a rank
-// more than 65,536 halves of one kind.
+// different halves, however many paths it ends: most sums over paths are sums over halves, and a
+// pair takes 4 bytes, 8 where a rank has more than 256 halves of one kind. Throws std::logic_error
+// when a route of the fabric has no link, or a rank more than 65,536 halves of one kind.
 class FabricPaths {
  public:
   // The result does not depend on `threads`.
@@ -33,11 +33,27 @@ class FabricPaths {
     std::uint16_t leaving = 0, entering = 0;  // halves: numbers within those of the two ranks
   };
 
+  // The paths that one rank ends, by the rank at the other end; meaningless for the rank itself.
+  class PathsOfRank {
+   public:
+    PathsOfRank(const std::uint8_t* narrow, const std::uint16_t* wide)
+        : narrow_(narrow), wide_(wide) {}
+    Path operator[](std::size_t other) const {
+      if (narrow_ != nullptr) return {narrow_[2 * other], narrow_[2 * other + 1]};
+      return {wide_[2 * other], wide_[2 * other + 1]};
+    }
+
+   private:
+    const std::uint8_t* narrow_;  // null: wide_ has them
+    const std::uint16_t* wide_;
+  };
+
   std::size_t ranks() const { return ranks_; }
-  // By destination, meaningless for the source itself.
-  std::span<const Path> paths_from(std::size_t source) const {
-    return {paths_.data() + source * ranks_, ranks_};
-  }
+  // Kept in both orders, so that who looks at one rank after the other reads them as they lie.
+  PathsOfRank paths_from(std::size_t source) const { return from_.of(source, ranks_); }
+  PathsOfRank paths_into(std::size_t destination) const { return into_.of(destination, ranks_); }
+  // The largest latency of a path into each rank, in s: when it is reached, looking on is vain.
+  std::span<const double> slowest_into() const { return slowest_into_; }
   // Halves of all ranks, one rank's after the other's.
   struct Halves {
     std::vector<Half> all;
@@ -52,7 +68,11 @@ class FabricPaths {
 
   // Calls visit(link) along the path until it returns false; whether it never did.
   template <class Visit>
-  bool follow(std::size_t source, std::size_t destination, const Visit& visit) const;
+  bool follow(std::size_t source, std::size_t destination, const Visit& visit) const {
+    return follow(source, destination, paths_from(source)[destination], visit);
+  }
+  template <class Visit>
+  bool follow(std::size_t source, std::size_t destination, Path path, const Visit& visit) const;
 
   std::span<const double> bandwidth() const { return bandwidth_; }  // B/s, by link
   // Whether the link is of a scale-up domain (tier nvlink); the others make up the scale-out.
@@ -61,8 +81,35 @@ class FabricPaths {
   BytesPerSecond bisection() const { return bisection_; }
 
  private:
+  // [rank][rank at the other end][leaving, entering]; one of the two is empty.
+  struct Table {
+    std::vector<std::uint8_t> narrow;
+    std::vector<std::uint16_t> wide;
+    void resize(std::size_t paths, bool to_bytes) {
+      narrow.resize(to_bytes ? 2 * paths : 0);
+      wide.resize(to_bytes ? 0 : 2 * paths);
+    }
+    void set(std::size_t at, Path path) {
+      if (narrow.empty()) {
+        wide[2 * at] = path.leaving;
+        wide[2 * at + 1] = path.entering;
+      } else {
+        narrow[2 * at] = static_cast<std::uint8_t>(path.leaving);
+        narrow[2 * at + 1] = static_cast<std::uint8_t>(path.entering);
+      }
+    }
+    PathsOfRank of(std::size_t rank, std::size_t ranks) const {
+      const std::size_t first = 2 * rank * ranks;
+      if (narrow.empty()) return {nullptr, wide.data() + first};
+      return {narrow.data() + first, nullptr};
+    }
+  };
+  template <class PathOf>
+  void fill_tables(std::size_t threads, const PathOf& path_of);
+
   std::size_t ranks_;
-  std::vector<Path> paths_;  // [source][destination]
+  Table from_, into_;
+  std::vector<double> slowest_into_;
   Halves leaving_, entering_;
   std::vector<std::uint32_t> run_first_;  // by run, and the end
   std::vector<LinkId> links_, ports_;
@@ -72,8 +119,10 @@ class FabricPaths {
 };
 
 template <class Visit>
-bool FabricPaths::follow(std::size_t source, std::size_t destination, const Visit& visit) const {
-  const Path path = paths_from(source)[destination];
+bool FabricPaths::follow(std::size_t source,
+                         std::size_t destination,
+                         Path path,
+                         const Visit& visit) const {
   const Half& leaves = leaving_.all[leaving_.first[source] + path.leaving];
   const Half& enters = entering_.all[entering_.first[destination] + path.entering];
   if (leaves.port != kNoLink && !visit(leaves.port)) return false;

@@ -3,38 +3,44 @@
 
 #include <algorithm>
 
-#include "sim/plan/leg_pairs.h"
-
 namespace moesim {
 namespace {
 
-void add_source(const FabricPaths& paths,
-                std::size_t source,
-                std::span<const RowCounts::Entry> entries,
-                std::span<Seconds> latency,
-                LegLoads& loads) {
-  const std::span<const FabricPaths::Path> path = paths.paths_from(source);
-  const std::size_t own = paths.leaving().first[source], half = paths.ranks() / 2;
-  const FabricPaths::Half* const leaving = paths.leaving().all.data() + own;
-  const FabricPaths::Half* const entering = paths.entering().all.data();
-  const std::uint32_t* const first = paths.entering().first.data();
-  std::uint64_t *const on_leaving = loads.on_leaving.data() + own, *const on_entering =
-                                                                       loads.on_entering.data();
+// What lies at `rank`, an end of all these paths, and at their other ends: sources there when the
+// leg is transposed.
+template <bool kTransposed>
+void add_rank(const FabricPaths& paths,
+              std::size_t rank,
+              std::span<const RowCounts::Entry> entries,
+              std::span<Seconds> latency,
+              LegLoads& loads) {
+  const auto path = kTransposed ? paths.paths_into(rank) : paths.paths_from(rank);
+  const FabricPaths::Halves& here = kTransposed ? paths.entering() : paths.leaving();
+  const FabricPaths::Halves& there = kTransposed ? paths.leaving() : paths.entering();
+  std::uint64_t* const on_here =
+      (kTransposed ? loads.on_entering : loads.on_leaving).data() + here.first[rank];
+  std::uint64_t* const on_there = (kTransposed ? loads.on_leaving : loads.on_entering).data();
+  const double* const slowest = paths.slowest_into().data();
+  const std::size_t half = paths.ranks() / 2;
   std::uint64_t low = 0, high = 0;
-  for (const auto [destination, rows] : entries) {
-    if (destination == source) continue;
-    const auto [out, in] = path[destination];
-    const std::size_t into = std::size_t{first[destination]} + in;
-    on_leaving[out] += rows;
-    on_entering[into] += rows;
-    latency[destination] =
-        std::max(latency[destination], Seconds(leaving[out].latency + entering[into].latency));
-    (destination < half ? low : high) += rows;
+  for (const auto [other, rows] : entries) {
+    if (other == rank) continue;
+    const auto [leaving, entering] = path[other];
+    const std::size_t at_rank = kTransposed ? entering : leaving;
+    const std::size_t at_other = there.first[other] + (kTransposed ? leaving : entering);
+    on_here[at_rank] += rows;
+    on_there[at_other] += rows;
+    const std::size_t destination = kTransposed ? rank : other;
+    if (latency[destination].count() < slowest[destination])
+      latency[destination] = std::max(
+          latency[destination],
+          Seconds(here.all[here.first[rank] + at_rank].latency + there.all[at_other].latency));
+    (other < half ? low : high) += rows;
   }
-  if (source < half) {
-    loads.forward += high;
+  if (rank < half) {
+    (kTransposed ? loads.backward : loads.forward) += high;
   } else {
-    loads.backward += low;
+    (kTransposed ? loads.forward : loads.backward) += low;
   }
 }
 
@@ -52,23 +58,14 @@ void add_halves(const FabricPaths::Halves& halves,
 
 }  // namespace
 
-std::vector<Leg> legs_by_source(const std::vector<Leg>& legs) {
-  std::vector<Leg> turned = legs;
-  for (Leg& leg : turned) {
-    if (!leg.transposed) continue;
-    leg.rows = std::make_shared<RowCounts>(leg.rows->transposed());
-    leg.transposed = false;
-  }
-  return turned;
-}
-
 LegLoads load_paths(const FabricPaths& paths, const Leg& leg, std::span<Seconds> latency) {
   LegLoads loads;
   loads.leg = leg;
   loads.on_leaving.resize(paths.leaving().all.size());
   loads.on_entering.resize(paths.entering().all.size());
-  for (std::size_t source = 0; source < leg.rows->sources(); ++source)
-    add_source(paths, source, leg.rows->of(source), latency, loads);
+  const auto add = leg.transposed ? add_rank<true> : add_rank<false>;
+  for (std::size_t rank = 0; rank < leg.rows->sources(); ++rank)
+    add(paths, rank, leg.rows->of(rank), latency, loads);
   return loads;
 }
 

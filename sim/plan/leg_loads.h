@@ -10,8 +10,8 @@
 
 namespace moesim {
 
-struct LegLoads {                                      // in rows
-  Leg leg;                                             // not transposed
+struct LegLoads {  // in rows
+  Leg leg;
   std::vector<std::uint64_t> on_leaving, on_entering;  // by half, as in paths.leaving().all
   std::uint64_t forward = 0, backward = 0;             // across the halves of the fabric's ranks
 };

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "sim/plan/busiest_links.h"
 #include "sim/plan/leg_loads.h"
-#include "sim/plan/leg_pairs.h"
 #include "sim/plan/link_shares.h"
 
 namespace moesim {
@@ -48,10 +48,14 @@ void add_leg(const FabricPaths& paths,
 }
 
 void keep_flows(const Leg& leg, Exchange& exchange) {
-  for_each_pair(leg, [&](std::size_t source, std::size_t destination, std::uint32_t rows) {
-    exchange.flows.push_back(
-        {id_of<Rank>(source), id_of<Rank>(destination), Bytes(rows * leg.row_bytes)});
-  });
+  std::optional<RowCounts> turned;
+  if (leg.transposed) turned = leg.rows->transposed();
+  const RowCounts& counts = turned ? *turned : *leg.rows;
+  for (std::size_t source = 0; source < counts.sources(); ++source)
+    for (const auto [destination, rows] : counts.of(source))
+      if (source != destination)
+        exchange.flows.push_back(
+            {id_of<Rank>(source), id_of<Rank>(destination), Bytes(rows * leg.row_bytes)});
 }
 
 Exchange empty_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs& inputs) {
@@ -132,7 +136,7 @@ Exchange make_exchange(const FabricPaths& paths, int ranks, const ExchangeInputs
   Counted counted;
   counted.by_sms.resize(exchange.sent.size());
   std::vector<LegLoads> legs;
-  for (const Leg& leg : legs_by_source(inputs.traffic.legs)) {
+  for (const Leg& leg : inputs.traffic.legs) {
     legs.push_back(load_paths(paths, leg, exchange.latency));
     add_leg(paths, legs.back(), inputs, counted, exchange);
   }

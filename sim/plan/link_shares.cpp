@@ -21,16 +21,18 @@ void add_shares(const FabricPaths& paths, const Leg& leg, Exchange& exchange) {
     }
     loaded.clear();
   };
-  for_each_pair(leg, [&](std::size_t source, std::size_t destination, std::uint32_t rows) {
-    const int now = static_cast<int>(source / of_group);
-    if (now != group) flush();
-    group = now;
-    paths.follow(source, destination, [&](LinkId link) {
-      if (rows_on[index(link)] == 0) loaded.push_back(link);
-      rows_on[index(link)] += rows;
-      return true;
-    });
-  });
+  for_each_pair(
+      paths, leg,
+      [&](std::size_t source, std::size_t destination, std::uint32_t rows, FabricPaths::Path path) {
+        const int now = static_cast<int>(source / of_group);
+        if (now != group) flush();
+        group = now;
+        paths.follow(source, destination, path, [&](LinkId link) {
+          if (rows_on[index(link)] == 0) loaded.push_back(link);
+          rows_on[index(link)] += rows;
+          return true;
+        });
+      });
   flush();
 }
 
@@ -55,9 +57,11 @@ void keep_shares(const FabricPaths& paths, const std::vector<LegLoads>& legs, Ex
   const std::size_t ranks = exchange.sent.size(), words = (ranks + 63) / 64;
   exchange.senders.assign(ranks * words, 0);
   for (const LegLoads& loads : legs) {
-    for_each_pair(loads.leg, [&](std::size_t source, std::size_t destination, std::uint32_t) {
-      exchange.senders[destination * words + source / 64] |= std::uint64_t{1} << (source % 64);
-    });
+    for_each_pair(
+        paths, loads.leg,
+        [&](std::size_t source, std::size_t destination, std::uint32_t, FabricPaths::Path) {
+          exchange.senders[destination * words + source / 64] |= std::uint64_t{1} << (source % 64);
+        });
   }
   exchange.shares.clear();
   if (static_cast<std::size_t>(exchange.group_ranks) == ranks) {

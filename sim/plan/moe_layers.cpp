@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <atomic>
-#include <future>
 #include <utility>
 
 #include "sim/cost/held_sms.h"
+#include "sim/core/on_threads.h"
 #include "sim/plan/migration.h"
 #include "sim/plan/weakest_timing.h"
 
@@ -139,6 +139,26 @@ void fetch_experts(const StepInputs& inputs, const RoutedCopies& copies, MoeLaye
   }
 }
 
+// All but what the trace's rows say by themselves.
+void work_layer(const StepInputs& inputs,
+                const FabricPaths& paths,
+                const MoeExchanges& exchanges,
+                const std::shared_ptr<const RoutedCopies>& copies,
+                MoeLayerWork& work) {
+  const auto layer = static_cast<std::size_t>(work.load.trace_layer);
+  if (inputs.count_reach) {
+    work.load.ranks_reached = copies->rank_tokens.total();
+    work.load.nodes_reached = copies->node_tokens.total();
+  }
+  const bool flows = layer % inputs.flows_every == 0;
+  work.dispatch =
+      exchanges_of(paths, exchanges.dispatch, flows, copies,
+                   [&](ExchangeTraffic& traffic) { add_migration(inputs, layer, traffic); });
+  work.combine = exchanges_of(paths, exchanges.combine, flows, copies, [](ExchangeTraffic&) {});
+  cost_experts(inputs, *copies, work);
+  fetch_experts(inputs, *copies, work);
+}
+
 }  // namespace
 
 ExchangeShape exchange_shape(const StepInputs& inputs,
@@ -175,41 +195,24 @@ std::vector<MoeLayerWork> work_moe_layers(const StepInputs& inputs,
                               static_cast<std::size_t>(inputs.cluster.fabric.ranks_per_node),
                               inputs.count_reach || exchanges.dispatch.part->needs_tokens ||
                                   exchanges.combine.part->needs_tokens};
-  const std::size_t per_pass = layers_per_pass(routing);
+  const auto threads = static_cast<std::size_t>(std::max(inputs.threads, 1));
+  const std::size_t at_once = ExpertChoices::layers_at_once(routing, threads);
   std::vector<MoeLayerWork> works(layers.all);
-  std::atomic<std::size_t> next_layer{layers.first};
-  const auto run = [&] {
-    std::vector<std::shared_ptr<RoutedCopies>> scratch(per_pass);
-    for (auto& one : scratch) one = std::make_shared<RoutedCopies>();
-    for (std::size_t first; (first = next_layer.fetch_add(per_pass)) < layers.last;) {
-      const auto pass = std::span(scratch).first(std::min(per_pass, layers.last - first));
-      count_copies(routing, first, pass);
-      const auto routed = count_routed_choices(routing, first, pass.size());
-      for (std::size_t i = 0; i < pass.size(); ++i) {
-        MoeLayerWork& work = works[first + i];
-        work.load.trace_layer = static_cast<int>(first + i);
+  for (std::size_t first = layers.first; first < layers.last; first += at_once) {
+    const ExpertChoices choices(routing, first, std::min(at_once, layers.last - first), threads);
+    std::atomic<std::size_t> next{0};
+    on_threads(threads, [&](std::size_t) {
+      const auto copies = std::make_shared<RoutedCopies>();
+      for (std::size_t layer; (layer = next.fetch_add(1)) < choices.layers();) {
+        count_copies(routing, choices, layer, *copies);
+        MoeLayerWork& work = works[first + layer];
+        work.load.trace_layer = static_cast<int>(first + layer);
         work.load.tokens = static_cast<std::int64_t>(batch.tokens());
-        work.routed_choices = routed[i];
-        if (inputs.count_reach) {
-          work.load.ranks_reached = pass[i]->rank_tokens.total();
-          work.load.nodes_reached = pass[i]->node_tokens.total();
-        }
-        const bool flows = (first + i) % inputs.flows_every == 0;
-        work.dispatch = exchanges_of(
-            paths, exchanges.dispatch, flows, pass[i],
-            [&](ExchangeTraffic& traffic) { add_migration(inputs, first + i, traffic); });
-        work.combine =
-            exchanges_of(paths, exchanges.combine, flows, pass[i], [](ExchangeTraffic&) {});
-        cost_experts(inputs, *pass[i], work);
-        fetch_experts(inputs, *pass[i], work);
+        work.routed_choices = choices.routed()[layer];
+        work_layer(inputs, paths, exchanges, copies, work);
       }
-    }
-  };
-  std::vector<std::future<void>> helpers;
-  for (int helper = 1; helper < inputs.threads; ++helper)
-    helpers.push_back(std::async(std::launch::async, run));
-  run();
-  for (std::future<void>& helper : helpers) helper.get();
+    });
+  }
   return works;
 }
 

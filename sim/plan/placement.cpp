@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "sim/core/error.h"
+#include "sim/trace/choice_bins.h"
 #include "sim/trace/routing_trace.h"
 
 namespace moesim {
@@ -22,24 +23,33 @@ struct Count {
   std::size_t bad_row = kNone;      // the first row that holds an id beyond the experts
 };
 
+std::size_t first_bad(const RoutingTrace& trace, std::span<const std::uint32_t> rows) {
+  const std::size_t per_row = trace.moe_layers() * static_cast<std::size_t>(trace.header.top_k);
+  for (const std::uint32_t row : rows)
+    for (const std::uint16_t id : trace.experts.subspan(row * per_row, per_row))
+      if (id >= trace.header.experts && id != kNotRouted) return row;
+  return kNone;
+}
+
+// A few thousand rows at a time: as many as short counts hold, which then stay in the cache.
 void count_rows(const RoutingTrace& trace, std::span<const std::uint32_t> rows, Count& count) {
   const auto experts = static_cast<std::size_t>(trace.header.experts);
   const auto top_k = static_cast<std::size_t>(trace.header.top_k);
-  const std::size_t layers = trace.moe_layers();
+  const std::size_t layers = trace.moe_layers(),
+                    most =
+                        std::max<std::size_t>(std::numeric_limits<std::uint16_t>::max() / top_k, 1);
   count.load.assign(layers * experts, 0);
-  for (const std::uint32_t row : rows) {
-    const std::uint16_t* id = trace.experts.data() + row * layers * top_k;
-    std::uint64_t* load = count.load.data();
-    for (std::size_t layer = 0; layer < layers; ++layer, load += experts) {
-      for (const std::uint16_t* end = id + top_k; id != end; ++id) {
-        if (*id < experts) {
-          ++load[*id];
-        } else if (*id != kNotRouted) {
-          count.bad_row = row;
-          return;
-        }
-      }
-    }
+  ChoiceBins bins(layers, top_k, experts);
+  std::vector<std::uint16_t> few(layers * bins.of_layer());
+  for (; !rows.empty(); rows = rows.subspan(std::min(most, rows.size()))) {
+    const auto some = rows.first(std::min(most, rows.size()));
+    for (const std::uint32_t row : some)
+      bins.add(trace.experts.data() + row * layers * top_k, few.data());
+    if (bins.odd(few.data())) count.bad_row = std::min(count.bad_row, first_bad(trace, some));
+    if (count.bad_row != kNone) return;
+    for (std::size_t i = 0; i < count.load.size(); ++i)
+      count.load[i] += few[i / experts * bins.of_layer() + i % experts];
+    std::fill(few.begin(), few.end(), std::uint16_t{0});
   }
 }
 

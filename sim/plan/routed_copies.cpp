@@ -1,9 +1,8 @@
-// Token copies by source and destination: one pass over the rows for a few layers at a time.
+// Token copies by source and destination: a source's choices are dealt over the replicas.
 #include "sim/plan/routed_copies.h"
 
 #include <algorithm>
 
-#include "sim/core/error.h"
 #include "sim/plan/replica_choice.h"
 
 namespace moesim {
@@ -18,40 +17,30 @@ struct GroupExperts {
 struct LayerCounter {
   std::vector<GroupExperts> groups;  // by EP group, or one for all
   RoutedCopies& copies;
-  std::vector<std::uint32_t> by_expert;  // of the current source; the last counts all other ids
+  std::vector<std::uint32_t> by_expert;  // of the current source
   std::vector<std::uint32_t> to_rank;    // of the current source, by rank of the pool
 
   GroupExperts& of(std::size_t group) { return groups[groups.size() == 1 ? 0 : group]; }
-  void add(std::uint16_t expert) {
-    ++by_expert[std::min<std::size_t>(expert, by_expert.size() - 1)];
-  }
   void deal(std::size_t source, std::size_t ranks_per_group) {
     const std::size_t group = source / ranks_per_group, first = group * ranks_per_group;
     auto& [chooser, placement] = of(group);
-    std::uint32_t* to_slot = &copies.per_physical_expert[group * placement.rank_of.size()];
-    std::uint32_t& most = copies.most_for_expert[group];
+    const Rank* const rank_of = placement.rank_of.data();
+    std::uint32_t* const to_slot = &copies.per_physical_expert[group * placement.rank_of.size()];
+    std::uint32_t* const to = &to_rank[first];
+    std::uint32_t most = copies.most_for_expert[group];
     chooser.start(source, first);
-    for (std::size_t expert = 0; expert + 1 < by_expert.size(); ++expert) {
+    for (std::size_t expert = 0; expert < by_expert.size(); ++expert) {
       if (by_expert[expert] == 0) continue;
-      chooser.deal(expert, by_expert[expert],
-                   [&, &rank_of = placement.rank_of](std::uint32_t slot, std::uint32_t count) {
-                     to_slot[slot] += count;
-                     most = std::max(most, count);
-                     to_rank[first + index(rank_of[slot])] += count;
-                   });
+      chooser.deal(expert, by_expert[expert], [&](std::uint32_t slot, std::uint32_t count) {
+        to_slot[slot] += count;
+        most = std::max(most, count);
+        to[index(rank_of[slot])] += count;
+      });
     }
-    std::fill(by_expert.begin(), by_expert.end(), 0);
+    copies.most_for_expert[group] = most;
     copies.copies.add_source(to_rank);
   }
 };
-
-[[noreturn]] void refuse(const RoutingTrace& trace, std::size_t row, std::size_t layer, int id) {
-  throw InputError("trace of " + trace.header.model + ": tensor experts, row " +
-                   std::to_string(row) + ", layer " + std::to_string(layer) + " holds expert " +
-                   std::to_string(id) + "; the header says " +
-                   std::to_string(trace.header.experts) + " experts (0 to " +
-                   std::to_string(trace.header.experts - 1) + ")");
-}
 
 // Of ranks that exchange rows in one layer: at most so many.
 std::size_t most_pairs(const RoutingInputs& inputs) {
@@ -68,87 +57,42 @@ std::size_t choosers_of(const ShardingPlan& plan) {
   return std::max<std::size_t>(plan.group_placement.size(), 1);
 }
 
-std::vector<LayerCounter> make_counters(const RoutingInputs& inputs,
-                                        std::size_t first_layer,
-                                        std::span<const std::shared_ptr<RoutedCopies>> copies) {
+LayerCounter make_counter(const RoutingInputs& inputs, std::size_t layer, RoutedCopies& copies) {
   const ShardingPlan& plan = inputs.plan;
-  const auto ranks = static_cast<std::size_t>(plan.parallelism.ranks);
-  std::vector<LayerCounter> counters;
-  counters.reserve(copies.size());
-  for (std::size_t i = 0; i < copies.size(); ++i) {
-    const std::size_t slots = plan.placement_of(first_layer + i, 0).rank_of.size();
-    RoutedCopies& layer = *copies[i];
-    layer.ranks = plan.parallelism.ranks;
-    layer.copies.clear();
-    layer.copies.reserve(most_pairs(inputs));
-    layer.rank_tokens.clear();
-    layer.node_tokens.clear();
-    layer.tokens.clear();
-    layer.per_physical_expert.assign(slots * static_cast<std::size_t>(plan.parallelism.ep_groups()),
-                                     0);
-    layer.most_for_expert.assign(static_cast<std::size_t>(plan.parallelism.ep_groups()), 0);
-    std::vector<GroupExperts> groups;
-    for (std::size_t group = 0; group < choosers_of(plan); ++group) {
-      const Placement& placement = plan.placement_of(first_layer + i, group);
-      groups.push_back(
-          {ReplicaChooser(placement, static_cast<std::size_t>(inputs.trace.header.experts),
-                          plan.replica_choice, inputs.ranks_per_node),
-           placement});
-    }
-    counters.push_back(
-        {std::move(groups), layer,
-         std::vector<std::uint32_t>(static_cast<std::size_t>(inputs.trace.header.experts) + 1),
-         std::vector<std::uint32_t>(ranks)});
+  const auto groups = static_cast<std::size_t>(plan.parallelism.ep_groups());
+  const auto experts = static_cast<std::size_t>(inputs.trace.header.experts);
+  copies.ranks = plan.parallelism.ranks;
+  copies.copies.clear();
+  copies.copies.reserve(most_pairs(inputs));
+  copies.rank_tokens.clear();
+  copies.node_tokens.clear();
+  copies.tokens.clear();
+  copies.per_physical_expert.assign(plan.placement_of(layer, 0).rank_of.size() * groups, 0);
+  copies.most_for_expert.assign(groups, 0);
+  LayerCounter counter{{},
+                       copies,
+                       std::vector<std::uint32_t>(experts),
+                       std::vector<std::uint32_t>(static_cast<std::size_t>(copies.ranks))};
+  for (std::size_t group = 0; group < choosers_of(plan); ++group) {
+    const Placement& placement = plan.placement_of(layer, group);
+    counter.groups.push_back(
+        {ReplicaChooser(placement, experts, plan.replica_choice, inputs.ranks_per_node),
+         placement});
   }
-  return counters;
-}
-
-// A row is some hundred bytes from the last one, in an order the hardware cannot guess; the rows
-// themselves are known well before they are counted, also those of the DP ranks to come.
-constexpr std::size_t kRowsAhead = 24;
-
-void prefetch(const RoutingInputs& inputs,
-              std::size_t group,
-              std::size_t token,
-              std::size_t first_layer,
-              std::size_t layers) {
-  constexpr std::size_t kCacheLine = 64 / sizeof(std::uint16_t);
-  const auto& groups = inputs.batch.rows;
-  while (group < groups.size() && token >= groups[group].size()) token -= groups[group++].size();
-  if (group == groups.size()) return;
-  const std::uint16_t* choice = inputs.trace.choice(groups[group][token], first_layer).data();
-  const std::size_t choices = layers * static_cast<std::size_t>(inputs.trace.header.top_k);
-  for (std::size_t i = 0; i < choices; i += kCacheLine) __builtin_prefetch(choice + i);
+  return counter;
 }
 
 // Tells load-balanced choosers the copies of each expert in their EP group.
-void balance_choosers(const RoutingInputs& inputs, std::size_t layer, LayerCounter& counter) {
-  const auto tensor = static_cast<std::size_t>(inputs.plan.parallelism.tensor);
-  const auto ranks = static_cast<std::size_t>(inputs.plan.parallelism.expert);
-  const auto experts = static_cast<std::size_t>(inputs.trace.header.experts);
-  std::vector<std::vector<std::uint32_t>> copies(counter.groups.size(),
-                                                 std::vector<std::uint32_t>(experts, 0));
-  for (std::size_t group = 0; group < inputs.batch.rows.size(); ++group) {
-    const std::vector<std::uint32_t>& rows = inputs.batch.rows[group];
-    for (std::size_t token = 0; token < rows.size(); ++token) {
-      auto& of_group = copies[rank_of_token(group, token, tensor) / ranks];
-      for (const std::uint16_t expert : inputs.trace.choice(rows[token], layer))
-        if (expert < experts) ++of_group[expert];
-    }
-  }
+void balance_choosers(const ExpertChoices& choices,
+                      std::size_t layer,
+                      std::size_t ranks_per_group,
+                      LayerCounter& counter) {
+  std::vector<std::vector<std::uint32_t>> copies(
+      counter.groups.size(), std::vector<std::uint32_t>(counter.by_expert.size(), 0));
+  for (std::size_t source = 0; source < choices.sources(); ++source)
+    choices.add(layer, source, copies[source / ranks_per_group]);
   for (std::size_t group = 0; group < copies.size(); ++group)
-    counter.groups[group].chooser.balance(copies[group], ranks);
-}
-
-// Throws for the first id of the rows that is no expert; returns when all others were kNotRouted.
-// NOLINTNEXTLINE(readability-function-cognitive-complexity): four plain loops and one test
-void check_ids(const RoutingInputs& inputs, std::size_t first_layer, std::size_t layers) {
-  for (const std::vector<std::uint32_t>& rows : inputs.batch.rows)
-    for (const std::uint32_t row : rows)
-      for (std::size_t layer = first_layer; layer < first_layer + layers; ++layer)
-        for (const std::uint16_t expert : inputs.trace.choice(row, layer))
-          if (expert >= inputs.trace.header.experts && expert != kNotRouted)
-            refuse(inputs.trace, row, layer, expert);
+    counter.groups[group].chooser.balance(copies[group], ranks_per_group);
 }
 
 // Distinct tokens of one source by destination rank and node: a second look at the same rows, copy
@@ -172,7 +116,7 @@ class TokenCounter {
     ranks_.clear();
     nodes_.clear();
     for (const std::uint16_t expert : choices) {
-      if (expert + 1U >= counter_.by_expert.size()) continue;
+      if (expert >= counter_.by_expert.size()) continue;
       const std::size_t rank =
           first_rank_ + index(experts_->placement.rank_of[experts_->chooser.next(expert)]);
       if (note(ranks_, rank)) ++to_rank_[rank];
@@ -199,84 +143,39 @@ class TokenCounter {
   std::vector<std::size_t> ranks_, nodes_;        // of the current token
 };
 
-void count_tokens(const RoutingInputs& inputs,
-                  std::size_t first_layer,
-                  std::vector<LayerCounter>& counters) {
+void count_tokens(const RoutingInputs& inputs, std::size_t layer, LayerCounter& of_layer) {
   const auto tensor = static_cast<std::size_t>(inputs.plan.parallelism.tensor);
   const auto ranks_per_group = static_cast<std::size_t>(inputs.plan.parallelism.expert);
   const auto ranks = static_cast<std::size_t>(inputs.plan.parallelism.ranks);
-  for (std::size_t layer = 0; layer < counters.size(); ++layer) {
-    TokenCounter counter(counters[layer], ranks, inputs.ranks_per_node);
-    for (std::size_t source = 0; source < ranks; ++source) {
-      const std::vector<std::uint32_t>& rows = inputs.batch.rows[source / tensor];
-      const std::size_t ep_group = source / ranks_per_group;
-      counter.start(source, ep_group, ep_group * ranks_per_group);
-      for (std::size_t token = source % tensor; token < rows.size(); token += tensor)
-        counter.add(inputs.trace.choice(rows[token], first_layer + layer));
-      counter.finish();
-    }
+  TokenCounter counter(of_layer, ranks, inputs.ranks_per_node);
+  for (std::size_t source = 0; source < ranks; ++source) {
+    const std::vector<std::uint32_t>& rows = inputs.batch.rows[source / tensor];
+    const std::size_t ep_group = source / ranks_per_group;
+    counter.start(source, ep_group, ep_group * ranks_per_group);
+    for (std::size_t token = source % tensor; token < rows.size(); token += tensor)
+      counter.add(inputs.trace.choice(rows[token], layer));
+    counter.finish();
   }
 }
 
 }  // namespace
 
-std::size_t layers_per_pass(const RoutingInputs& inputs) {
-  constexpr std::size_t kMostLayers = 8, kMostBytes = 32U << 20U;
-  const std::size_t bytes =
-      most_pairs(inputs) * sizeof(RowCounts::Entry) * (inputs.tokens_too ? 2 : 1);
-  return std::clamp<std::size_t>(kMostBytes / std::max<std::size_t>(bytes, 1), 1, kMostLayers);
-}
-
-// NOLINTNEXTLINE(readability-function-cognitive-complexity): the hot loops, kept in one place
 void count_copies(const RoutingInputs& inputs,
-                  std::size_t first_layer,
-                  std::span<const std::shared_ptr<RoutedCopies>> copies) {
-  std::vector<LayerCounter> counters = make_counters(inputs, first_layer, copies);
-  const auto tensor = static_cast<std::size_t>(inputs.plan.parallelism.tensor);
+                  const ExpertChoices& choices,
+                  std::size_t layer,
+                  RoutedCopies& copies) {
+  const std::size_t trace_layer = choices.first_layer() + layer;
   const auto ranks_per_group = static_cast<std::size_t>(inputs.plan.parallelism.expert);
-  const auto top_k = static_cast<std::size_t>(inputs.trace.header.top_k);
+  LayerCounter counter = make_counter(inputs, trace_layer, copies);
   if (inputs.plan.replica_choice == ReplicaChoice::load_balanced)
-    for (std::size_t i = 0; i < counters.size(); ++i)
-      balance_choosers(inputs, first_layer + i, counters[i]);
-  bool odd_ids = false;
-  for (std::size_t group = 0; group < inputs.batch.rows.size(); ++group) {
-    const std::vector<std::uint32_t>& rows = inputs.batch.rows[group];
-    for (std::size_t member = 0; member < tensor; ++member) {
-      for (std::size_t token = member; token < rows.size(); token += tensor) {
-        const std::uint16_t* choice = inputs.trace.choice(rows[token], first_layer).data();
-        prefetch(inputs, group, token + kRowsAhead * tensor, first_layer, copies.size());
-        for (LayerCounter& counter : counters)
-          for (std::size_t k = 0; k < top_k; ++k) counter.add(*choice++);
-      }
-      for (LayerCounter& counter : counters) {
-        odd_ids = odd_ids || counter.by_expert.back() > 0;
-        counter.deal(rank_of_token(group, member, tensor), ranks_per_group);
-        counter.copies.tokens.push_back(
-            static_cast<std::uint32_t>((rows.size() + tensor - 1 - member) / tensor));
-      }
-    }
+    balance_choosers(choices, layer, ranks_per_group, counter);
+  for (std::size_t source = 0; source < choices.sources(); ++source) {
+    std::fill(counter.by_expert.begin(), counter.by_expert.end(), 0);
+    choices.add(layer, source, counter.by_expert);
+    counter.deal(source, ranks_per_group);
+    copies.tokens.push_back(choices.tokens(source));
   }
-  if (odd_ids) check_ids(inputs, first_layer, copies.size());
-  if (inputs.tokens_too) count_tokens(inputs, first_layer, counters);
-}
-
-std::vector<std::int64_t> count_routed_choices(const RoutingInputs& inputs,
-                                               std::size_t first_layer,
-                                               std::size_t layers) {
-  const auto top_k = static_cast<std::size_t>(inputs.trace.header.top_k);
-  std::vector<std::uint32_t> by_choice(layers * top_k);  // by layer and place in the top k
-  for (std::size_t group = 0; group < inputs.batch.rows.size(); ++group) {
-    const std::vector<std::uint32_t>& rows = inputs.batch.rows[group];
-    for (std::size_t token = 0; token < rows.size(); ++token) {
-      const std::uint16_t* choice = inputs.trace.choice(rows[token], first_layer).data();
-      prefetch(inputs, group, token + kRowsAhead, first_layer, layers);
-      for (std::size_t i = 0; i < by_choice.size(); ++i)
-        by_choice[i] += choice[i] != kNotRouted ? 1U : 0U;
-    }
-  }
-  std::vector<std::int64_t> routed(layers);
-  for (std::size_t i = 0; i < by_choice.size(); ++i) routed[i / top_k] += by_choice[i];
-  return routed;
+  if (inputs.tokens_too) count_tokens(inputs, trace_layer, counter);
 }
 
 }  // namespace moesim

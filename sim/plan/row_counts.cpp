@@ -2,22 +2,64 @@
 #include "sim/plan/row_counts.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
 #include <numeric>
 
 namespace moesim {
+namespace {
 
-// Which destinations get rows is as good as random, so a branch on it would be guessed wrong.
+// Of 64 bytes that are 0 or 1: bit i is byte i. A product gathers eight of them in its upper byte,
+// each shifted to a place of its own.
+std::uint64_t bits_of(const std::uint8_t* bytes) {
+  static_assert(std::endian::native == std::endian::little);
+  std::uint64_t bits = 0;
+  for (unsigned eight = 0; eight < 8; ++eight) {
+    std::uint64_t some = 0;
+    std::memcpy(&some, bytes + std::size_t{8} * eight, sizeof some);
+    bits |= (some * 0x0102040810204080ULL >> 56U) << (8 * eight);
+  }
+  return bits;
+}
+
+}  // namespace
+
+// Which destinations get rows is as good as random, so a branch on each would be guessed wrong.
+// With few of them whole stretches are looked at once, and the branch is a loop over what they
+// hold.
 void RowCounts::add_source(std::span<std::uint32_t> rows) {
+  constexpr std::size_t kFew = 4;  // one in so many
   source_.resize(rows.size());
+  const std::size_t some = kFew * last_ < rows.size() ? find_few(rows) : find_many(rows);
+  last_ = some;
+  std::fill(rows.begin(), rows.end(), 0);
+  entries_.insert(entries_.end(), source_.begin(),
+                  source_.begin() + static_cast<std::ptrdiff_t>(some));
+  first_.push_back(entries_.size());
+}
+
+std::size_t RowCounts::find_many(std::span<const std::uint32_t> rows) {
   std::size_t some = 0;
   for (std::size_t destination = 0; destination < rows.size(); ++destination) {
     source_[some] = {static_cast<std::uint32_t>(destination), rows[destination]};
     some += rows[destination] != 0 ? 1 : 0;
   }
-  std::fill(rows.begin(), rows.end(), 0);
-  entries_.insert(entries_.end(), source_.begin(),
-                  source_.begin() + static_cast<std::ptrdiff_t>(some));
-  first_.push_back(entries_.size());
+  return some;
+}
+
+std::size_t RowCounts::find_few(std::span<const std::uint32_t> rows) {
+  constexpr std::size_t kStretch = 64;
+  has_rows_.resize((rows.size() + kStretch - 1) / kStretch * kStretch);
+  std::uint8_t* const has = has_rows_.data();  // bytes may alias the vector that holds them
+  const std::uint32_t* const of = rows.data();
+  for (std::size_t i = 0, size = rows.size(); i < size; ++i) has[i] = of[i] != 0 ? 1 : 0;
+  std::size_t some = 0;
+  for (std::size_t first = 0; first < rows.size(); first += kStretch)
+    for (std::uint64_t left = bits_of(has + first); left != 0; left &= left - 1) {
+      const std::size_t destination = first + static_cast<std::size_t>(std::countr_zero(left));
+      source_[some++] = {static_cast<std::uint32_t>(destination), rows[destination]};
+    }
+  return some;
 }
 
 void RowCounts::clear() {

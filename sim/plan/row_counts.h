@@ -34,9 +34,15 @@ class RowCounts {
   static RowCounts of_matrix(std::span<const std::uint32_t> matrix, std::size_t destinations);
 
  private:
+  // They fill source_ and return how many entries it has.
+  std::size_t find_few(std::span<const std::uint32_t> rows);
+  std::size_t find_many(std::span<const std::uint32_t> rows);
+
   std::vector<std::uint64_t> first_{0};  // by source, and the end
   std::vector<Entry> entries_;
-  std::vector<Entry> source_;  // being added
+  std::vector<Entry> source_;           // being added
+  std::vector<std::uint8_t> has_rows_;  // of the source being added, by destination: 0 or 1
+  std::size_t last_ = 0;  // entries of the source added last: the next is much like it
 };
 
 }  // namespace moesim

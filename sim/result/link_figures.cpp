@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "sim/result/hottest_expert.h"
 
@@ -39,10 +40,11 @@ void meet_busiest(const Exchange& exchange, std::map<std::size_t, std::pair<doub
 }  // namespace
 
 LinkFigures::LinkFigures(const Cluster& cluster, const ShardingPlan& plan)
-    : cluster_(cluster), plan_(plan), ends_(link_ends(cluster.fabric)) {}
+    : cluster_(cluster), plan_(plan), ends_(link_ends(cluster.fabric)), kind_(ends_.size()) {}
 
 void LinkFigures::add(const StepGraph& graph, const Timeline& timeline, const Cluster& now) {
   ++steps_;
+  tell_kinds(now.fabric);
   std::size_t number = 0;
   for (std::size_t i = 0; i < graph.tasks.size(); ++i) {
     const Task& task = graph.tasks[i];
@@ -59,6 +61,26 @@ void LinkFigures::add(const StepGraph& graph, const Timeline& timeline, const Cl
   }
 }
 
+// Kinds whose links have come to differ are split, and each part goes on from the same sums.
+void LinkFigures::tell_kinds(const Fabric& fabric) {
+  std::map<std::pair<std::uint32_t, double>, std::uint32_t> known;  // old kind, bandwidth -> kind
+  std::vector<std::uint32_t> before;                                // by kind: the old one
+  for (std::size_t link = 0; link < kind_.size(); ++link) {
+    const auto fresh = static_cast<std::uint32_t>(before.size());
+    const auto [found, is_new] =
+        known.try_emplace({kind_[link], fabric.links[link].bandwidth.value}, fresh);
+    if (is_new) before.push_back(kind_[link]);
+    kind_[link] = found->second;
+  }
+  kinds_ = before.size();
+  for (OnLinks& sums : exchanges_) {
+    std::vector<double> capacity;
+    capacity.reserve(kinds_);
+    for (const std::uint32_t old : before) capacity.push_back(sums.capacity[old]);
+    sums.capacity = std::move(capacity);
+  }
+}
+
 // Where the exchange stands, from `first` on: steps have the same ones, but for those that only
 // some of them need.
 std::size_t LinkFigures::place_of(const Task& task, std::size_t first) {
@@ -72,8 +94,8 @@ std::size_t LinkFigures::place_of(const Task& task, std::size_t first) {
   fresh.layer = task.layer;
   fresh.micro_batch = task.micro_batch;
   fresh.kind = task.kind;
-  for (auto* by_link : {&fresh.bytes, &fresh.busy, &fresh.finish, &fresh.capacity})
-    by_link->resize(ends_.size());
+  for (auto* by_link : {&fresh.bytes, &fresh.busy, &fresh.finish}) by_link->resize(ends_.size());
+  fresh.capacity.resize(kinds_);
   return first;
 }
 
@@ -93,8 +115,10 @@ void LinkFigures::add_exchange(const StepGraph& graph,
     end = std::max(end, timeline.at(number, rank).end.count());
   }
   meet_busiest(exchange, sums.into);
+  std::vector<char> added(kinds_);
   for (std::size_t link = 0; link < links; ++link) {
-    sums.capacity[link] += fabric.links[link].bandwidth.value * (end - ready);
+    if (std::exchange(added[kind_[link]], 1) == 0)
+      sums.capacity[kind_[link]] += fabric.links[link].bandwidth.value * (end - ready);
     if (exchange.link_bytes[link].value == 0) continue;
     const LinkId id = id_of<LinkId>(link);
     sums.bytes[link] += exchange.link_bytes[link].value;
@@ -105,7 +129,8 @@ void LinkFigures::add_exchange(const StepGraph& graph,
 }
 
 double LinkFigures::utilisation(const OnLinks& sums, std::size_t link) const {
-  return sums.capacity[link] > 0 ? sums.bytes[link] / sums.capacity[link] : 0;
+  const double capacity = sums.capacity[kind_[link]];
+  return capacity > 0 ? sums.bytes[link] / capacity : 0;
 }
 
 BottleneckResult LinkFigures::bottleneck(const OnLinks& sums) const {

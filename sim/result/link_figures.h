@@ -27,8 +27,9 @@ class LinkFigures {
     int layer = -1, micro_batch = 0;
     TaskKind kind{};
     bool row_per_copy = false;
-    // By link; capacity is what it could have carried from ready to the last rank's end.
-    std::vector<double> bytes, busy, finish, capacity;
+    std::vector<double> bytes, busy, finish;  // by link
+    // By kind of link: what it could have carried from ready to the last rank's end.
+    std::vector<double> capacity;
     // By link that is busiest on the way into a rank: of those ranks the one that gets most bytes.
     std::map<std::size_t, std::pair<double, int>> into;
   };
@@ -36,6 +37,7 @@ class LinkFigures {
     std::size_t trace_layer = 0;
     std::vector<std::uint64_t> by_expert;  // token copies
   };
+  void tell_kinds(const Fabric& fabric);
   std::size_t place_of(const Task& task, std::size_t first);
   // Of task number `number`, an exchange.
   void add_exchange(const StepGraph& graph,
@@ -54,6 +56,9 @@ class LinkFigures {
   const Cluster& cluster_;
   const ShardingPlan& plan_;
   std::vector<LinkEnds> ends_;
+  // By link; links of one kind had the same bandwidth in every step. They are few, and links many.
+  std::vector<std::uint32_t> kind_;
+  std::size_t kinds_ = 1;
   int steps_ = 0;
   std::vector<OnLinks> exchanges_;
   std::map<int, LayerLoad> loads_;  // by layer

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
+#include <future>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <tuple>
@@ -72,9 +73,10 @@ void serve_points(const std::string& scenario,
                   int threads,
                   int channel) {
   const StudyReader study(scenario, overrides, Outside::allowed);  // run has checked it
-  // Once here, not again in every process.
-  program_hash();
+  // Once here, not again in every process; all threads have ended when a point's is forked.
+  std::future<void> hashed = std::async(std::launch::async, [] { program_hash(); });
   keep_json_files(data_path("topologies/calibration"));
+  hashed.get();
   std::string buffer;
   for (std::string line; !(line = next_line(channel, buffer)).empty();) {
     const PointWork work = read_work(line);

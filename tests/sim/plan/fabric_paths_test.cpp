@@ -52,9 +52,21 @@ void check_routes(const Fabric& fabric, const FabricPaths& paths) {
       followed.push_back(link);
       return true;
     });
-    same = same && route == followed;
+    const FabricPaths::Path from = paths.paths_from(source)[destination],
+                            into = paths.paths_into(destination)[source];
+    same =
+        same && route == followed && from.leaving == into.leaving && from.entering == into.entering;
   }
   CHECK(same);
+}
+
+double latency_of(const Fabric& fabric, const FabricPaths& paths, std::size_t a, std::size_t b) {
+  double latency = 0;
+  paths.follow(a, b, [&](LinkId link) {
+    latency += fabric.links[index(link)].latency.count();
+    return true;
+  });
+  return latency;
 }
 
 }  // namespace
@@ -76,5 +88,42 @@ TEST_CASE("threads that share the walk find the paths that one finds") {
       CHECK(std::equal(one.ports().begin(), one.ports().end(), many.ports().begin(),
                        many.ports().end()));
     }
+  }
+}
+
+// Rank 0 has a cable of its own to the switch for each other rank: 299 halves of either kind, more
+// than a byte numbers.
+TEST_CASE("a rank with more than 256 halves keeps its paths, and the slowest into each is known") {
+  Fabric fabric;
+  fabric.topology = "hand made";
+  fabric.ranks = fabric.ranks_per_node = 300;
+  for (int rank = 0; rank < fabric.ranks; ++rank)
+    fabric.add_device(DeviceKind::gpu, "gpu " + std::to_string(rank));
+  const Vertex hub = fabric.add_device(DeviceKind::nvswitch, "switch");
+  std::vector<Fabric::Cable> of_first, own;
+  const auto cable = [&](Vertex gpu, std::size_t other) {
+    return fabric.connect(gpu, hub, "cable", LinkTier::nvlink, BytesPerSecond(1e9),
+                          Seconds(1e-6 * static_cast<double>(other)));
+  };
+  for (Vertex other = 0; other < 300; ++other) {
+    of_first.push_back(cable(0, other));
+    own.push_back(other == 0 ? of_first.back() : cable(other, 1));
+  }
+  fabric.route = [of_first, own](Rank source, Rank destination, std::uint32_t,
+                                 std::vector<LinkId>& path) {
+    if (source == destination) return;
+    path.push_back(source == Rank{0} ? of_first[index(destination)].out : own[index(source)].out);
+    path.push_back(destination == Rank{0} ? of_first[index(source)].in
+                                          : own[index(destination)].in);
+  };
+  const FabricPaths paths(fabric);
+  check_routes(fabric, paths);
+  CHECK(paths.leaving().first[1] == 299);
+  for (const std::size_t destination : {0, 1, 299}) {
+    double slowest = 0;
+    for (std::size_t source = 0; source < 300; ++source)
+      if (source != destination)
+        slowest = std::max(slowest, latency_of(fabric, paths, source, destination));
+    CHECK(paths.slowest_into()[destination] == doctest::Approx(slowest));
   }
 }

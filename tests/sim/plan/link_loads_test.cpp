@@ -36,10 +36,12 @@ TEST_CASE("copies of random routing equal a copy-by-copy recount") {
   for (const StepCase& c :
        {StepCase{}, StepCase{.choice = ReplicaChoice::nearest, .seed = 2},
         StepCase{.nodes = 4, .expert_parallel = 16, .tensor = 4, .seed = 3},
-        StepCase{.nodes = 4, .redundant = 0, .expert_parallel = 8, .tensor = 2, .seed = 4}}) {
+        StepCase{.nodes = 4, .redundant = 0, .expert_parallel = 8, .tensor = 2, .seed = 4},
+        // 68,000 choices: more than 16 bits count
+        StepCase{.nodes = 1, .layers = 1, .expert_parallel = 8, .tensor = 8, .tokens = 17000}}) {
     const StepWorld world(c);
     const auto copies = count_all(world);
-    const auto routed = count_routed_choices(world.routing(), 0, copies.size());
+    const ExpertChoices choices(world.routing(), 0, copies.size(), 2);
     for (std::size_t layer = 0; layer < copies.size(); ++layer) {
       const Matrix expected = recount(world, layer);
       const auto ranks = static_cast<std::size_t>(copies[layer]->ranks);
@@ -49,7 +51,8 @@ TEST_CASE("copies of random routing equal a copy-by-copy recount") {
                 copies[layer]->copies.at(i / ranks, i % ranks) == expected[i / ranks][i % ranks];
       CHECK(equal);
       const auto& slots = copies[layer]->per_physical_expert;
-      CHECK(std::accumulate(slots.begin(), slots.end(), std::int64_t{0}) == routed[layer]);
+      CHECK(std::accumulate(slots.begin(), slots.end(), std::int64_t{0}) ==
+            choices.routed()[layer]);
     }
   }
 }

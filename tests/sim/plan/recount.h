@@ -89,10 +89,13 @@ inline TokenRecount recount_tokens(const StepWorld& world, std::size_t layer) {
 inline std::vector<std::shared_ptr<RoutedCopies>> count_all(const StepWorld& world,
                                                             bool tokens_too = false) {
   std::vector<std::shared_ptr<RoutedCopies>> copies(world.plan.placement.size());
-  for (auto& layer : copies) layer = std::make_shared<RoutedCopies>();
   RoutingInputs routing = world.routing();
   routing.tokens_too = tokens_too;
-  count_copies(routing, 0, copies);
+  const ExpertChoices choices(routing, 0, copies.size());
+  for (std::size_t layer = 0; layer < copies.size(); ++layer) {
+    copies[layer] = std::make_shared<RoutedCopies>();
+    count_copies(routing, choices, layer, *copies[layer]);
+  }
   return copies;
 }
 
