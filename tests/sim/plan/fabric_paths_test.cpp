@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "sim/cluster/fault.h"
 #include "tests/topologies/every_topology.h"
 
 using namespace moesim;
@@ -69,6 +70,21 @@ double latency_of(const Fabric& fabric, const FabricPaths& paths, std::size_t a,
   return latency;
 }
 
+void check_threads(const Fabric& fabric) {
+  const FabricPaths one(fabric, 1);
+  check_routes(fabric, one);
+  for (const int threads : {2, 3, 4}) {
+    CAPTURE(threads);
+    const FabricPaths many(fabric, threads);
+    CHECK(same_paths(one, many));
+    CHECK(same_halves(one.leaving(), many.leaving()));
+    CHECK(same_halves(one.entering(), many.entering()));
+    CHECK(same_runs(one, many));
+    CHECK(std::equal(one.ports().begin(), one.ports().end(), many.ports().begin(),
+                     many.ports().end()));
+  }
+}
+
 }  // namespace
 
 TEST_CASE("threads that share the walk find the paths that one finds") {
@@ -76,19 +92,22 @@ TEST_CASE("threads that share the walk find the paths that one finds") {
     CAPTURE(topology);
     const auto fabric = test::build_of_size(topology, 512);
     if (!fabric) continue;
-    const FabricPaths one(*fabric, 1);
-    check_routes(*fabric, one);
-    for (const int threads : {2, 3, 4}) {
-      CAPTURE(threads);
-      const FabricPaths many(*fabric, threads);
-      CHECK(same_paths(one, many));
-      CHECK(same_halves(one.leaving(), many.leaving()));
-      CHECK(same_halves(one.entering(), many.entering()));
-      CHECK(same_runs(one, many));
-      CHECK(std::equal(one.ports().begin(), one.ports().end(), many.ports().begin(),
-                       many.ports().end()));
-    }
+    check_threads(*fabric);
   }
+}
+
+TEST_CASE("and so they do where a fault has taken links out") {
+  const auto fabric = test::build_of_size("rail_optimized", 64);
+  REQUIRE(fabric);
+  Cluster cluster;
+  cluster.fabric = *fabric;
+  Fault fault;
+  fault.kind = FaultKind::nic_lost;
+  fault.rank = Rank{3};
+  const Fabric after = with_fault(cluster, fault).fabric;
+  const FabricPaths whole(*fabric, 1), broken(after, 1);
+  CHECK(!(same_paths(whole, broken) && same_runs(whole, broken)));
+  check_threads(after);
 }
 
 // Rank 0 has a cable of its own to the switch for each other rank: 299 halves of either kind, more
