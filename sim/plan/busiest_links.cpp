@@ -46,6 +46,15 @@ std::vector<BusiestLinks::Source> BusiestLinks::sources_by_most(const LegLoads& 
   return sources;
 }
 
+namespace {
+
+bool sends(const Leg& leg, std::size_t source, std::size_t destination) {
+  return (leg.transposed ? leg.rows->at(destination, source) : leg.rows->at(source, destination)) !=
+         0;
+}
+
+}  // namespace
+
 // False where it gave up: with hot links between ranks many sources look busier than they are to
 // one rank, and a walk over all pairs is cheaper than looking them up.
 bool BusiestLinks::meet_leaving(const Leg& leg,
@@ -57,8 +66,7 @@ bool BusiestLinks::meet_leaving(const Leg& leg,
     for (const auto [most, source] : sources) {
       if (most <= into[rank].time) break;
       if (budget-- == 0) return false;
-      if (source == rank) continue;
-      if ((leg.transposed ? leg.rows->at(rank, source) : leg.rows->at(source, rank)) == 0) continue;
+      if (source == rank || !sends(leg, source, rank)) continue;
       const std::size_t first = paths_.leaving().first[source];
       into[rank].meet(of(paths_.leaving().all[first + paths_.paths_from(source)[rank].leaving]));
     }

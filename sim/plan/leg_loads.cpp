@@ -2,12 +2,46 @@
 #include "sim/plan/leg_loads.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace moesim {
 namespace {
 
-// What lies at `rank`, an end of all these paths, and at their other ends: sources there when the
-// leg is transposed.
+// The two ends of the paths of one rank: its own, and the others'. Sources are there when the leg
+// is transposed.
+struct Ends {
+  const FabricPaths::Halves& here;
+  const FabricPaths::Halves& there;
+  std::uint64_t* on_here;  // of the rank
+  std::uint64_t* on_there;
+};
+
+template <bool kTransposed>
+Ends ends_of(const FabricPaths& paths, std::size_t rank, LegLoads& loads) {
+  if constexpr (kTransposed)
+    return {paths.entering(), paths.leaving(),
+            loads.on_entering.data() + paths.entering().first[rank], loads.on_leaving.data()};
+  else
+    return {paths.leaving(), paths.entering(),
+            loads.on_leaving.data() + paths.leaving().first[rank], loads.on_entering.data()};
+}
+
+// Of a path: its half at the rank and the one at the other end.
+template <bool kTransposed>
+std::pair<std::size_t, std::size_t> halves_of(FabricPaths::Path path) {
+  if constexpr (kTransposed)
+    return {path.entering, path.leaving};
+  else
+    return {path.leaving, path.entering};
+}
+
+// Rows to the lower and to the upper half of the ranks.
+template <bool kTransposed>
+void cross_middle(bool low_rank, std::uint64_t low, std::uint64_t high, LegLoads& loads) {
+  const bool forward = low_rank != kTransposed;
+  (forward ? loads.forward : loads.backward) += low_rank ? high : low;
+}
+
 template <bool kTransposed>
 void add_rank(const FabricPaths& paths,
               std::size_t rank,
@@ -15,33 +49,24 @@ void add_rank(const FabricPaths& paths,
               std::span<Seconds> latency,
               LegLoads& loads) {
   const auto path = kTransposed ? paths.paths_into(rank) : paths.paths_from(rank);
-  const FabricPaths::Halves& here = kTransposed ? paths.entering() : paths.leaving();
-  const FabricPaths::Halves& there = kTransposed ? paths.leaving() : paths.entering();
-  std::uint64_t* const on_here =
-      (kTransposed ? loads.on_entering : loads.on_leaving).data() + here.first[rank];
-  std::uint64_t* const on_there = (kTransposed ? loads.on_leaving : loads.on_entering).data();
+  const Ends ends = ends_of<kTransposed>(paths, rank, loads);
   const double* const slowest = paths.slowest_into().data();
   const std::size_t half = paths.ranks() / 2;
   std::uint64_t low = 0, high = 0;
   for (const auto [other, rows] : entries) {
     if (other == rank) continue;
-    const auto [leaving, entering] = path[other];
-    const std::size_t at_rank = kTransposed ? entering : leaving;
-    const std::size_t at_other = there.first[other] + (kTransposed ? leaving : entering);
-    on_here[at_rank] += rows;
-    on_there[at_other] += rows;
+    const auto [at_rank, there] = halves_of<kTransposed>(path[other]);
+    const std::size_t at_other = ends.there.first[other] + there;
+    ends.on_here[at_rank] += rows;
+    ends.on_there[at_other] += rows;
     const std::size_t destination = kTransposed ? rank : other;
     if (latency[destination].count() < slowest[destination])
       latency[destination] = std::max(
-          latency[destination],
-          Seconds(here.all[here.first[rank] + at_rank].latency + there.all[at_other].latency));
+          latency[destination], Seconds(ends.here.all[ends.here.first[rank] + at_rank].latency +
+                                        ends.there.all[at_other].latency));
     (other < half ? low : high) += rows;
   }
-  if (rank < half) {
-    (kTransposed ? loads.backward : loads.forward) += high;
-  } else {
-    (kTransposed ? loads.forward : loads.backward) += low;
-  }
+  cross_middle<kTransposed>(rank < half, low, high, loads);
 }
 
 void add_halves(const FabricPaths::Halves& halves,
