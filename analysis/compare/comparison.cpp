@@ -124,9 +124,13 @@ std::string comparison_text(const StudyResult& study, const Comparison& comparis
                        comparison.ratio, other.label, values);
   std::string text = fmt::format("{} is {:.2f}x faster than {}: {}", better.label, comparison.ratio,
                                  other.label, values);
-  if (!comparison.main_part.empty())
-    text += fmt::format("; most of it in {} ({} less)", kind_text(comparison.main_part),
-                        quantity_text(comparison.main_saving, "s"));
+  if (!comparison.main_part.empty()) {
+    const double saved = find_metric(other, name)->value - find_metric(better, name)->value;
+    text +=
+        fmt::format("; {} in {} ({} less)",
+                    2 * comparison.main_saving >= saved ? "most of it" : "the largest part",
+                    kind_text(comparison.main_part), quantity_text(comparison.main_saving, "s"));
+  }
   return text + ".";
 }
 

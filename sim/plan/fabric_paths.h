@@ -36,15 +36,16 @@ class FabricPaths {
   // The paths that one rank ends, by the rank at the other end; meaningless for the rank itself.
   class PathsOfRank {
    public:
-    PathsOfRank(const std::uint8_t* narrow, const std::uint16_t* wide)
-        : narrow_(narrow), wide_(wide) {}
+    PathsOfRank(bool is_wide, const std::uint8_t* narrow, const std::uint16_t* wide)
+        : is_wide_(is_wide), narrow_(narrow), wide_(wide) {}
     Path operator[](std::size_t other) const {
-      if (narrow_ != nullptr) return {narrow_[2 * other], narrow_[2 * other + 1]};
-      return {wide_[2 * other], wide_[2 * other + 1]};
+      if (is_wide_) return {wide_[2 * other], wide_[2 * other + 1]};
+      return {narrow_[2 * other], narrow_[2 * other + 1]};
     }
 
    private:
-    const std::uint8_t* narrow_;  // null: wide_ has them
+    bool is_wide_;  // which of the two has them
+    const std::uint8_t* narrow_;
     const std::uint16_t* wide_;
   };
 
@@ -100,8 +101,8 @@ class FabricPaths {
     }
     PathsOfRank of(std::size_t rank, std::size_t ranks) const {
       const std::size_t first = 2 * rank * ranks;
-      if (narrow.empty()) return {nullptr, wide.data() + first};
-      return {narrow.data() + first, nullptr};
+      return {narrow.empty(), narrow.data() + (narrow.empty() ? 0 : first),
+              wide.data() + (narrow.empty() ? first : 0)};
     }
   };
   template <class PathOf>

@@ -25,6 +25,15 @@ TEST_CASE("the shortest step wins by the ratio of the step times") {
       "FFN (400 us less).");
 }
 
+TEST_CASE("a part that saves less than half of the difference is not most of it") {
+  StudyResult study = sample_study();
+  study.points[1].metrics[0].metric.value = 2.5e-3;
+  study.points[1].metrics[5].metric.value = 128 / 2.5e-3;
+  const Comparison comparison = compare_points(study)[0];
+  CHECK(comparison_text(study, comparison).find("; the largest part in expert FFN (400 us less)") !=
+        std::string::npos);
+}
+
 TEST_CASE("overlapping bands make the factor uncertain, a traded part the order too") {
   StudyResult study =
       sample_study();  // 1.5 ms + 20 % = 1.8 ms reaches over 1.9 ms - 20 % = 1.52 ms

@@ -95,3 +95,13 @@ TEST_CASE("A trace's skew slows a training step down") {
   };
   CHECK(seconds("{\"trace\": \"" + trace + "\"}") > 1.2 * seconds("\"random\""));
 }
+
+TEST_CASE("DeepSeek-V3 as its authors trained it comes out near what they published") {
+  const std::string path = test::source_dir() + "/scenarios/training/deepseek_v3_h800.json";
+  const Outcome outcome = run_program("train " + path + " --json");
+  REQUIRE(outcome.code == 0);
+  const JsonNode throughput = read_json_text(outcome.output, "train").at("throughput");
+  // 180,000 H800 hours for 10^12 tokens (arXiv 2412.19437); no constant is fitted on it.
+  const double published = 1e12 / (180000.0 * 3600);
+  CHECK(throughput.at("value").as_number() == doctest::Approx(published).epsilon(0.15));
+}
