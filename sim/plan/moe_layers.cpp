@@ -5,8 +5,8 @@
 #include <atomic>
 #include <utility>
 
-#include "sim/cost/held_sms.h"
 #include "sim/core/on_threads.h"
+#include "sim/cost/held_sms.h"
 #include "sim/plan/migration.h"
 #include "sim/plan/weakest_timing.h"
 
