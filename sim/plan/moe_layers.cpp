@@ -34,10 +34,18 @@ struct MoeExchanges {
   Direction dispatch, combine;
 };
 
+KernelMix mix_of(const Batch& batch) {
+  for (const auto& entries : batch.by_rank)
+    for (const BatchEntry& entry : entries)
+      if (entry.phase == Phase::decode) return KernelMix::mixed;
+  return KernelMix::compute;
+}
+
 MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
   const ShardingPlan& plan = inputs.plan;
   MoeExchanges exchanges;
   const bool within_node = groups_within_node(inputs);
+  const KernelMix mix = mix_of(batch);
   const auto& catalog = Catalog<AllToAllPart>::instance();
   const auto choose = [&](const std::string& name, const std::string& direction) {
     Direction chosen;
@@ -49,7 +57,7 @@ MoeExchanges choose_exchanges(const StepInputs& inputs, const Batch& batch) {
         weakest_timing({name, direction, within_node}, inputs.cluster, plan.parallelism.ranks);
     chosen.inputs.experts = chosen.shape.physical_experts;
     chosen.inputs.sm_speed = sm_speed(chosen.shape.sms, chosen.part->default_sms);
-    chosen.inputs.speed_taken = speed_taken(chosen.shape.sms, inputs.costs.of_kind(0).sms());
+    chosen.inputs.speed_taken = speed_taken(chosen.shape.sms, inputs.costs.of_kind(0).sms(), mix);
     chosen.inputs.memory_bandwidth = inputs.cluster.accelerator.memory_bandwidth;
     chosen.inputs.peers = chosen.shape.ranks - 1;
     chosen.inputs.keep_flows = inputs.keep_flows;

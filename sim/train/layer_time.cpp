@@ -91,7 +91,7 @@ LayerTimes::LayerTimes(const MoeModel& model, const ClusterSpec& cluster, const 
 }
 
 double LayerTimes::interference() const {
-  return 1 / (1 - speed_taken(routing_.sms, timer_.sms()));
+  return 1 / (1 - speed_taken(routing_.sms, timer_.sms(), KernelMix::compute));
 }
 
 LayerPasses LayerTimes::timed(const std::vector<KernelWork>& works) const {
