@@ -30,7 +30,8 @@ struct Rails {
     return plane * leaves_of_plane() + first_leaves[static_cast<std::size_t>(rank)];
   }
   const Fabric::Cable& nic(int rank, int plane) const {
-    return nics[static_cast<std::size_t>(rank * planes + plane)];
+    return nics[static_cast<std::size_t>(rank) * static_cast<std::size_t>(planes) +
+                static_cast<std::size_t>(plane)];
   }
   const Fabric::Cable& uplink(int leaf, int spine) const {
     return uplinks[static_cast<std::size_t>(leaf) * static_cast<std::size_t>(spines) +
@@ -81,9 +82,12 @@ std::string plane_suffix(const Rails& rails, int plane) {
 std::vector<Vertex> connect_nics(Fabric& fabric, Rails& rails, const TopologyOptions& options) {
   rails.number(fabric.ranks);
   std::vector<Vertex> leaves;
+  leaves.reserve(static_cast<std::size_t>(rails.planes) *
+                 static_cast<std::size_t>(rails.leaves_of_plane()));
   for (int leaf = 0; leaf < rails.planes * rails.leaves_of_plane(); ++leaf)
     leaves.push_back(fabric.add_device(DeviceKind::leaf, "leaf " + std::to_string(leaf)));
-  rails.nics.reserve(static_cast<std::size_t>(fabric.ranks * rails.planes));
+  rails.nics.reserve(static_cast<std::size_t>(fabric.ranks) *
+                     static_cast<std::size_t>(rails.planes));
   for (int rank = 0; rank < fabric.ranks; ++rank) {
     const BytesPerSecond each = options.nic_of(rank / rails.gpus_per_node) / rails.planes;
     for (int plane = 0; plane < rails.planes; ++plane)
@@ -100,6 +104,7 @@ void connect_spines(Fabric& fabric,
                     const TopologyOptions& options,
                     const std::vector<Vertex>& leaves) {
   std::vector<Vertex> spines;
+  spines.reserve(static_cast<std::size_t>(rails.planes) * static_cast<std::size_t>(rails.spines));
   for (int spine = 0; spine < rails.planes * rails.spines; ++spine)
     spines.push_back(fabric.add_device(DeviceKind::spine, "spine " + std::to_string(spine)));
   // The uplinks of a full leaf together carry its downlinks' bandwidth over the oversubscription,

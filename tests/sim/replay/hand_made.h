@@ -13,7 +13,7 @@
 
 namespace moesim::hand_made {
 
-inline Cluster cluster_of(const char* topology, TopologyOptions options) {
+inline Cluster cluster_of(const char* topology, const TopologyOptions& options) {
   Cluster cluster;
   cluster.fabric = Catalog<TopologyPart>::instance().at(topology, "topology")(options);
   return cluster;
