@@ -14,11 +14,11 @@
 namespace moesim {
 namespace {
 
-// `key=value`: the value is JSON, or else taken as a bare word.
 struct Override {
   std::string key, json;
 };
 
+// `key=value`: the value is JSON, or else taken as a bare word.
 Override read_override(const std::string& argument) {
   const auto equals = argument.find('=');
   if (equals == std::string::npos || equals == 0) {

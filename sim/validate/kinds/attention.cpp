@@ -86,7 +86,7 @@ std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
     prediction.predicted = eager_time(prediction.predicted, "attention_layer");
   else if (!module && text_of(typed, "timing") != "kernel")
     prediction.predicted += timer.call_time(works);
-  set_times(typed, counted, prediction);
+  set_times(typed, counted, prediction);  // anew, of what it is now
   return prediction;
 }
 

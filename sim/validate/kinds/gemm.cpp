@@ -47,15 +47,9 @@ std::vector<std::uint32_t> rows_of(const JsonNode& typed,
   return rows;
 }
 
-std::string rows_text(const JsonNode& stated) {
-  if (!stated.is_array()) return fmt::format("{}", stated.as_int(1, kMost));
-  std::int64_t most = 0, sum = 0;
-  for (const JsonNode& one : stated.items()) {
-    most = std::max(most, one.as_int(0, kMost));
-    sum += one.as_int(0, kMost);
-  }
-  return fmt::format("{:.1f} (at most {})",
-                     static_cast<double>(sum) / static_cast<double>(stated.items().size()), most);
+std::string rows_text(const std::vector<std::uint32_t>& rows, double sum) {
+  return fmt::format("{:.1f} (at most {})", sum / static_cast<double>(rows.size()),
+                     *std::max_element(rows.begin(), rows.end()));
 }
 
 TimedWorks grouped(const JsonNode& typed, const MatrixShape& matrix) {
@@ -63,16 +57,18 @@ TimedWorks grouped(const JsonNode& typed, const MatrixShape& matrix) {
   const ExpertLayout layout = layout_of(typed);
   const std::vector<std::uint32_t> rows = rows_of(typed, layout, experts);
   const JsonNode stated = typed.at("tokens_per_expert");
-  const double counted_rows = stated.is_array() ? std::accumulate(rows.begin(), rows.end(), 0.0)
-                                                : stated.as_number() * static_cast<double>(experts);
+  const bool listed = stated.is_array();
+  const double counted = listed ? std::accumulate(rows.begin(), rows.end(), 0.0)
+                                : stated.as_number() * static_cast<double>(experts);
   return {
       "gemm " + typed.at("part").as_string(),
       fmt::format("{}, {} experts of {} rows, n {}, k {}, {}", typed.at("accelerator").as_string(),
-                  experts, rows_text(stated), matrix.outer, matrix.inner,
-                  typed.at("dtype").as_string()),
+                  experts,
+                  listed ? rows_text(rows, counted) : fmt::format("{}", stated.as_int(1, kMost)),
+                  matrix.outer, matrix.inner, typed.at("dtype").as_string()),
       "",
       {grouped_gemm_work(rows, matrix, layout)},
-      2.0 * counted_rows * static_cast<double>(matrix.inner) * static_cast<double>(matrix.outer)};
+      2.0 * counted * static_cast<double>(matrix.inner) * static_cast<double>(matrix.outer)};
 }
 
 std::variant<Prediction, Unmapped> predict(const MeasurementRecord& record,
