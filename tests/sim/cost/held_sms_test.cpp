@@ -66,7 +66,7 @@ TEST_CASE("Measured slowdowns on an H200 are met") {
 
 TEST_CASE("A kernel takes the constants of its own precision where its kind of GPU has them") {
   const auto found = [](const char* accelerator, const char* kernel, const char* precision) {
-    const Efficiency& entry = load_efficiencies(accelerator).of(kernel, precision);
+    const Efficiency entry = load_efficiencies(accelerator).of(kernel, precision);
     return entry.accelerator + " " + entry.precision;
   };
   CHECK(found("h800-sxm", "dense_gemm", "fp8") == "h800-sxm fp8");
