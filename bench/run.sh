@@ -55,7 +55,9 @@ printf '| whole process | median (least to most) | RssAnon |\n|---|---|---|\n'
 whole_process "one decode step, 61 layers, 320 ranks, \`bound\`"
 whole_process "the same with EPLB" --set plan.placement=eplb
 whole_process "the same with \`links\`" --set fidelity=links
+whole_process "the same with \`auto\`" --set fidelity=auto
 whole_process "the same with \`deepep_normal\`" --set plan.all_to_all=deepep_normal
+whole_process "144 ranks, \`auto\`" --set cluster.nodes=18 --set plan.expert_parallel=144 --set plan.redundant_experts=32 --set fidelity=auto
 more_ranks() { printf '%s\n' --set cluster.nodes=$(($1 / 8)) --set plan.expert_parallel="$1" --set plan.redundant_experts=$(($1 - 256)) \
   --set workload.requests_per_rank=64 --set plan.max_tokens_per_rank=64; }
 mapfile -t at_1024 < <(more_ranks 1024)

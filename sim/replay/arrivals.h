@@ -7,7 +7,7 @@
 
 #include "sim/plan/fabric_paths.h"
 #include "sim/replay/replay.h"
-#include "sim/replay/transfers.h"
+#include "sim/replay/simgrid.h"
 
 namespace moesim {
 
@@ -31,7 +31,7 @@ struct StepRun {
 
   const StepGraph& graph;
   const Fabric& fabric;
-  Transfers transfers;
+  FairShares shares;
   std::vector<Turn> turns;  // by task; meaningless for compute tasks
   std::vector<GroupedRanks> groupings;
   std::vector<engine::s4u::SemaphorePtr> awake;  // by rank
@@ -41,6 +41,10 @@ struct StepRun {
   std::size_t ranks() const { return static_cast<std::size_t>(graph.ranks); }
   const Exchange& exchange(const Turn& turn) const { return graph.exchanges[turn.exchange]; }
   double now() const { return engine::s4u::Engine::get_clock() - origin; }
+  // `bytes`, as if at the links' full rate, begin to move. The path must live until they are there.
+  void start(std::span<const LinkId> path, double bytes, TransferEnd& end, std::uint32_t transfer) {
+    shares.start(engine::s4u::Engine::get_clock(), path, bytes, end, transfer);
+  }
   void drained(std::size_t exchange, LinkId link, double time);  // the latest counts
 };
 
@@ -56,10 +60,6 @@ class Arrivals {
   // The earliest that a rank's own messages count from: its own start, or the group's last.
   virtual bool from_own_start() const = 0;
 };
-
-// Above this many flows of an exchange at once the engine may take close ends for one.
-inline constexpr std::size_t kExactFlows = 5000;
-inline constexpr double kExactPrecision = 1e-12;  // s
 
 std::unique_ptr<Arrivals> told_arrivals(StepRun& run);  // fidelity `bound`
 std::unique_ptr<Arrivals> link_arrivals(StepRun& run, const FabricPaths& paths, bool every_link);

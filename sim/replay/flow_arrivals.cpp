@@ -17,12 +17,10 @@ struct ExchangeFlows : TransferEnd {  // of one turn of a grouping
   ExchangeFlows(FlowArrivals& arrivals, const Turn& of, FlowTable flows)
       : all(arrivals), turn(of), table(std::move(flows)) {}
   void arrived(std::uint32_t transfer) override;
-  void set_precision() const;
 
   FlowArrivals& all;
   Turn turn;
   FlowTable table;
-  std::size_t through = 0;  // transfers
 };
 
 class FlowArrivals : public Arrivals {
@@ -59,10 +57,8 @@ FlowArrivals::FlowArrivals(StepRun& step, bool merged)
 
 void FlowArrivals::begin(const Turn& turn, std::size_t rank) {
   ExchangeFlows& flows = groupings[turn.grouping].turns[turn.number];
-  if (flows.through == 0) flows.set_precision();
   for (const auto& transfer : flows.table.from(rank))
-    run.transfers.start(rank, flows.table.path(transfer), transfer.bytes, flows,
-                        flows.table.number(transfer));
+    run.start(flows.table.limits(transfer), transfer.bytes, flows, flows.table.number(transfer));
 }
 
 double FlowArrivals::await(const Turn& turn, std::size_t rank, double /*ready*/) {
@@ -78,22 +74,7 @@ double FlowArrivals::await(const Turn& turn, std::size_t rank, double /*ready*/)
   return run.now();
 }
 
-// kExactPrecision is exact. Many flows at once would run the solver after each of them, so there
-// ends that are closer than 0.15 % of the exchange are one event while all flows are on their way,
-// and less, in proportion, as they become fewer: the last, which makes the makespan, is exact
-// again.
-void ExchangeFlows::set_precision() const {
-  constexpr double kShare = 1.5e-3;
-  const std::size_t flows = table.transfers().size();
-  if (flows <= kExactFlows) return engine::set_precision(kExactPrecision);
-  const double left = 1 - static_cast<double>(through) / static_cast<double>(flows);
-  const double whole = all.run.exchange(turn).port_bound.count();
-  engine::set_precision(std::max(kExactPrecision, kShare * whole * left));
-}
-
 void ExchangeFlows::arrived(std::uint32_t number) {
-  constexpr std::size_t kOften = 64;
-  if (++through % kOften == 0 && table.transfers().size() > kExactFlows) set_precision();
   StepRun& run = all.run;
   const FlowTable::Transfer& transfer = table.transfers()[number];
   for (const LinkId link : table.path(transfer)) run.drained(turn.exchange, link, run.now());

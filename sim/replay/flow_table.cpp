@@ -97,8 +97,7 @@ LinkId slowest_kind(std::span<const LinkId> path, const Fabric& fabric) {
 FlowTable::FlowTable(const Exchange& exchange, const Fabric& fabric, std::size_t ranks, bool merged)
     : first_(ranks + 1), incoming_(ranks) {
   const Walked walked = walk(exchange, fabric, merged);
-  const std::vector<char> ample =
-      merged ? never_full(walked, fabric) : std::vector<char>(fabric.links.size());
+  const std::vector<char> ample = never_full(walked, fabric);
   transfers_.reserve(walked.flows.size());
   for (std::size_t i = 0; i < walked.flows.size(); ++i) {
     const Flow& flow = walked.flows[i];
@@ -108,6 +107,9 @@ FlowTable::FlowTable(const Exchange& exchange, const Fabric& fabric, std::size_t
     transfer.first_link = static_cast<std::uint32_t>(links_.size());
     for (const LinkId link : path)
       if (ample[index(link)] == 0) links_.push_back(link);
+    transfer.last_limit = static_cast<std::uint32_t>(links_.size());
+    for (const LinkId link : path)
+      if (!merged && ample[index(link)] != 0) links_.push_back(link);
     transfer.last_link = static_cast<std::uint32_t>(links_.size());
     transfer.first_to = static_cast<std::uint32_t>(destinations_.size());
     destinations_.push_back(flow.destination);

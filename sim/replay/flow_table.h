@@ -14,12 +14,13 @@ class FlowTable {
  public:
   struct Transfer {
     double bytes = 0;  // over links at their full rate: flow bytes / reached share
-    std::uint32_t first_link = 0, last_link = 0, first_to = 0, last_to = 0;
+    // Links that could limit it come first, and end before last_limit.
+    std::uint32_t first_link = 0, last_limit = 0, last_link = 0, first_to = 0, last_to = 0;
   };
 
-  // Flows that put bytes on a link. `merged` leaves out of each path the links that cannot limit it
-  // (not even if all its flows' ports ran at full rate) and merges flows of one source and
-  // destination.
+  // Flows that put bytes on a link. A link that is not full even when the ports of all its flows
+  // run at full rate limits none of them. `merged` leaves such links out and merges flows of one
+  // source and destination.
   FlowTable(const Exchange& exchange, const Fabric& fabric, std::size_t ranks, bool merged);
 
   std::span<const Transfer> transfers() const { return transfers_; }
@@ -28,6 +29,9 @@ class FlowTable {
   }
   std::uint32_t number(const Transfer& transfer) const {
     return static_cast<std::uint32_t>(&transfer - transfers_.data());
+  }
+  std::span<const LinkId> limits(const Transfer& transfer) const {
+    return {links_.data() + transfer.first_link, links_.data() + transfer.last_limit};
   }
   std::span<const LinkId> path(const Transfer& transfer) const {
     return {links_.data() + transfer.first_link, links_.data() + transfer.last_link};

@@ -141,8 +141,8 @@ double Group::await(const Turn& turn, std::size_t rank) {
   if (!contended) return run.now() + exchange.transfer[rank].count();
   for (std::size_t i = rank - first_; i < shares_.size(); i += turn.group_ranks) {
     const double efficiency = reached_share(exchange, run.fabric, shares_[i].link);
-    run.transfers.start(rank, std::span(&shares_[i].link, 1), shares_[i].bytes.value / efficiency,
-                        *this, static_cast<std::uint32_t>(i));
+    run.start(std::span(&shares_[i].link, 1), shares_[i].bytes.value / efficiency, *this,
+              static_cast<std::uint32_t>(i));
   }
   all_.next_source[rank] = 0;
   const LinkId busiest = exchange.busiest[rank];

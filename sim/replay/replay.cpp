@@ -19,16 +19,21 @@ namespace {
 
 namespace s4u = engine::s4u;
 
-std::vector<std::string> engine_arguments(bool one_component) {
-  return {"moesim",
-          "--log=root.thresh:warning",
-          "--cfg=network/model:CM02",  // fair sharing, no TCP factors
-          "--cfg=network/crosstraffic:0",
+std::vector<std::string> engine_arguments() {
+  return {"moesim", "--log=root.thresh:warning",
+          "--cfg=surf/precision:1e-12",  // s: times closer than this are one event
+          // Not used; the default would leave its TCP factors to every later engine of the process.
+          "--cfg=network/model:CM02",
 #ifdef MOESIM_SANITIZE
           "--cfg=contexts/factory:thread",
 #endif
-          one_component ? "--cfg=network/optim:Full" : "--cfg=network/optim:Lazy",
           "--cfg=contexts/stack-size:128"};
+}
+
+std::vector<double> bandwidths(const Fabric& fabric) {  // B/s, by link
+  std::vector<double> all;
+  for (const Link& link : fabric.links) all.push_back(link.bandwidth.value);
+  return all;
 }
 
 class Replay {
@@ -37,7 +42,6 @@ class Replay {
   Timeline run();
 
  private:
-  bool one_component() const;
   std::unique_ptr<Arrivals> make_arrivals();
   std::size_t ranks_of_actor() const;
   void run_ranks(std::size_t first);
@@ -53,7 +57,6 @@ class Replay {
   std::unique_ptr<Arrivals> arrivals_;
   std::size_t of_actor_;                                   // ranks
   std::vector<std::vector<s4u::BarrierPtr>> all_started_;  // [grouping][group]
-  s4u::BarrierPtr all_ended_;
 };
 
 Replay::Replay(const StepGraph& graph, const Cluster& cluster, const ReplayOptions& options)
@@ -73,33 +76,22 @@ std::unique_ptr<Arrivals> Replay::make_arrivals() {
   return link_arrivals(run_, paths, options_.every_link);
 }
 
-// Whether every transfer shares with every other, as the flows of an all-to-all do: then updating
-// all at once costs less than finding what changed. The latter also takes ends within the precision
-// for one.
-bool Replay::one_component() const {
-  const auto& exchanges = run_.graph.exchanges;
-  return options_.fidelity == Fidelity::flows &&
-         std::all_of(exchanges.begin(), exchanges.end(),
-                     [](const Exchange& exchange) { return exchange.flows.size() <= kExactFlows; });
-}
-
 Timeline Replay::run() {
-  std::vector<std::string> words = engine_arguments(one_component());
+  std::vector<std::string> words = engine_arguments();
   std::vector<char*> arguments;  // the engine takes away those it knows
   arguments.reserve(words.size());
   for (std::string& word : words) arguments.push_back(word.data());
   int count = static_cast<int>(arguments.size());
   s4u::Engine engine(&count, arguments.data());
-  engine::set_precision(kExactPrecision);  // the one before of this process may have left another
   run_.origin = s4u::Engine::get_clock();
-  const std::vector<s4u::Host*>& hosts = run_.transfers.build_platform(engine);
+  engine.add_model(std::make_shared<engine::LinkModel>(run_.shares));
+  const std::vector<s4u::Host*> hosts = engine::add_hosts(engine, run_.ranks());
   for (const GroupedRanks& grouping : run_.groupings) {
     all_started_.emplace_back();
     for (std::size_t first = 0; first < run_.ranks(); first += grouping.of_group)
       all_started_.back().push_back(s4u::Barrier::create(
           static_cast<unsigned>(std::max<std::size_t>(grouping.of_group / of_actor_, 1))));
   }
-  all_ended_ = s4u::Barrier::create(static_cast<unsigned>(run_.ranks() / of_actor_));
   for (std::size_t rank = 0; rank < run_.ranks(); ++rank)
     run_.awake.push_back(s4u::Semaphore::create(0));
   for (std::size_t first = 0; first < run_.ranks(); first += of_actor_)
@@ -107,9 +99,7 @@ Timeline Replay::run() {
                       [this, first] { run_ranks(first); });
   engine.run();
   all_started_.clear();  // the engine's own go before the engine
-  all_ended_.reset();
   run_.awake.clear();
-  run_.transfers.clear();
   for (const Interval& one : run_.timeline.intervals)
     run_.timeline.makespan = std::max(run_.timeline.makespan, one.end);
   return std::move(run_.timeline);
@@ -144,7 +134,6 @@ void Replay::run_ranks(std::size_t first) {
   double end = 0;
   for (std::size_t i = 0; i < time.size(); ++i) end = std::max(end, streams_.last_end(first + i));
   s4u::this_actor::sleep_until(run_.origin + end);
-  all_ended_->wait();  // an actor that ends takes with it what it still sends
 }
 
 // `time` is room for the starts of one actor's ranks.
@@ -196,7 +185,7 @@ const std::vector<std::string>& fidelity_names() {
 StepRun::StepRun(const StepGraph& step, const Cluster& cluster)
     : graph(step),
       fabric(cluster.fabric),
-      transfers(cluster.fabric, static_cast<std::size_t>(step.ranks)),
+      shares(bandwidths(cluster.fabric)),
       turns(step.tasks.size()) {
   timeline.ranks = step.ranks;
   timeline.links = fabric.links.size();

@@ -27,11 +27,15 @@ int port_rank(const LinkEnds& ends, int ranks) {
   return static_cast<int>(direction == Direction::out ? ends.from : ends.to);
 }
 
-// By link that is busiest on the way into a rank: of those ranks the one that gets most bytes.
-void meet_busiest(const Exchange& exchange, std::map<std::size_t, std::pair<double, int>>& into) {
+// By link between switches that is busiest on the way into a rank: of those ranks the one that gets
+// most bytes.
+void meet_busiest(const Exchange& exchange,
+                  const std::vector<LinkEnds>& ends,
+                  int ranks,
+                  std::map<std::size_t, std::pair<double, int>>& into) {
   for (std::size_t rank = 0; rank < exchange.busiest.size(); ++rank) {
     const LinkId busiest = exchange.busiest[rank];
-    if (busiest == LinkId{-1}) continue;
+    if (busiest == LinkId{-1} || port_rank(ends[index(busiest)], ranks) >= 0) continue;
     auto& most = into.try_emplace(index(busiest), 0.0, -1).first->second;
     most = std::max(most, std::pair(exchange.received[rank].value, static_cast<int>(rank)));
   }
@@ -114,7 +118,7 @@ void LinkFigures::add_exchange(const StepGraph& graph,
     ready = std::min(ready, timeline.ready_at(number, rank).count());
     end = std::max(end, timeline.at(number, rank).end.count());
   }
-  meet_busiest(exchange, sums.into);
+  meet_busiest(exchange, ends_, cluster_.fabric.ranks, sums.into);
   std::vector<char> added(kinds_);
   for (std::size_t link = 0; link < links; ++link) {
     if (std::exchange(added[kind_[link]], 1) == 0)

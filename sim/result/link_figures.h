@@ -30,7 +30,8 @@ class LinkFigures {
     std::vector<double> bytes, busy, finish;  // by link
     // By kind of link: what it could have carried from ready to the last rank's end.
     std::vector<double> capacity;
-    // By link that is busiest on the way into a rank: of those ranks the one that gets most bytes.
+    // By link between switches that is busiest on the way into a rank: of those ranks the one that
+    // gets most bytes.
     std::map<std::size_t, std::pair<double, int>> into;
   };
   struct LayerLoad {

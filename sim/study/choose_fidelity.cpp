@@ -1,17 +1,20 @@
-// Samples exchanges with the finer fidelity, as far as that takes a second or two.
+// Samples exchanges with the finer fidelity, as far as that takes some tenths of a second.
 #include "sim/study/choose_fidelity.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace moesim {
 namespace {
 
-constexpr int kSampledRanks = 64;          // 4,000 flows an exchange: half a second each
-constexpr std::size_t kFlowsOfAll = 1200;  // up to so many, every exchange takes 40 ms or less
-constexpr std::size_t kFewFlows = 2000;    // up to so many, exchanges of two layers are sampled
+// Flows of one exchange. With `paths` 4,000 take 20 ms and 20,000 some 0.1 s (bench/replay.cpp).
+constexpr std::size_t kFlowsOfAll = 4096;   // up to so many, every exchange may take them
+constexpr std::size_t kFewFlows = 4096;     // up to so many, exchanges of two layers are sampled
+constexpr std::size_t kMostFlows = 25'000;  // up to so many, those of one
+constexpr int kMostRanks = 512;             // up to so many, flows are counted at all
 
 StepGraph alone(const StepGraph& graph, const Task& task) {
   StepGraph one;
@@ -51,37 +54,60 @@ bool several_groups(const Parallelism& parallelism) {
   return parallelism.expert < parallelism.ranks || parallelism.tensor > 1;
 }
 
-}  // namespace
+std::size_t most_flows(const StepGraph& graph, const std::vector<const Task*>& tasks) {
+  std::size_t most = 0;
+  for (const Task* task : tasks)
+    most = std::max(most, graph.exchanges[static_cast<std::size_t>(task->exchange)].flows.size());
+  return most;
+}
 
-Fidelity choose_fidelity(const StepInputs& inputs, const Batch& first, FidelityResult& used) {
-  const Parallelism& parallelism = inputs.plan.parallelism;
-  const Fidelity coarse = several_groups(parallelism) ? Fidelity::links : Fidelity::bound;
-  if (parallelism.ranks > kSampledRanks) {
-    used.words = fmt::format(
-        "fidelity {} without a sample of a finer one: {} ranks make too many flows (up to {} are "
-        "sampled)",
-        to_text(coarse), parallelism.ranks, kSampledRanks);
-    return coarse;
-  }
-  StepInputs sample = inputs;
-  sample.keep_flows = sample.keep_shares = true;
-  sample.flows_every = std::max<std::size_t>(1, (inputs.trace.moe_layers() + 1) / 2);
-  const StepGraph graph = build_step(sample, first);
-  const std::vector<const Task*> tasks = sampled_tasks(graph);
-  if (tasks.empty()) {
-    used.words = fmt::format("fidelity {}: no bytes go from rank to rank", to_text(coarse));
-    return coarse;
-  }
-  std::size_t flows = 0;
+std::string unsampled(Fidelity coarse, const std::string& who_has) {
+  return fmt::format(
+      "fidelity {} without a sample of a finer one: {} too many flows (up to {} ranks and {} flows "
+      "an exchange are sampled)",
+      to_text(coarse), who_has, kMostRanks, kMostFlows);
+}
+
+void sample_exchanges(const StepGraph& graph,
+                      const std::vector<const Task*>& tasks,
+                      const Cluster& cluster,
+                      Fidelity coarse,
+                      FidelityResult& used) {
   used.against = to_text(Fidelity::paths);
   for (const Task* task : tasks) {
     const StepGraph one = alone(graph, *task);
-    flows = std::max(flows, one.exchanges[0].flows.size());
-    const double finer = replay(one, inputs.cluster, Fidelity::paths).makespan.count();
-    const double error = replay(one, inputs.cluster, coarse).makespan.count() / finer - 1;
+    const double finer = replay(one, cluster, Fidelity::paths).makespan.count();
+    const double error = replay(one, cluster, coarse).makespan.count() / finer - 1;
     if (std::abs(error) > std::abs(used.error)) used.error = error;
     ++used.sampled;
   }
+}
+
+}  // namespace
+
+ChosenFidelity choose_fidelity(const StepInputs& inputs, const Batch& first, FidelityResult& used) {
+  const Parallelism& parallelism = inputs.plan.parallelism;
+  const Fidelity coarse = several_groups(parallelism) ? Fidelity::links : Fidelity::bound;
+  if (parallelism.ranks > kMostRanks) {
+    used.words = unsampled(coarse, fmt::format("{} ranks have", parallelism.ranks));
+    return {coarse, {}};
+  }
+  StepInputs sample = inputs;
+  sample.keep_flows = true;
+  sample.keep_shares = coarse == Fidelity::links;
+  sample.flows_every = std::max<std::size_t>(1, (inputs.trace.moe_layers() + 1) / 2);
+  StepGraph graph = build_step(sample, first);
+  const std::vector<const Task*> tasks = sampled_tasks(graph);
+  if (tasks.empty()) {
+    used.words = fmt::format("fidelity {}: no bytes go from rank to rank", to_text(coarse));
+    return {coarse, std::move(graph)};
+  }
+  const std::size_t flows = most_flows(graph, tasks);
+  if (flows > kMostFlows) {
+    used.words = unsampled(coarse, fmt::format("an exchange has {}", flows));
+    return {coarse, std::move(graph)};
+  }
+  sample_exchanges(graph, tasks, inputs.cluster, coarse, used);
   const bool within = std::abs(used.error) <= kStatedError;
   const bool finer = !within && flows <= kFlowsOfAll;
   used.words = fmt::format(
@@ -93,7 +119,8 @@ Fidelity choose_fidelity(const StepInputs& inputs, const Batch& first, FidelityR
                       : fmt::format("; paths for all would take too long at {} flows an "
                                     "exchange, so times of exchanges may be off by that much",
                                     flows));
-  return finer ? Fidelity::paths : coarse;
+  if (finer) return {Fidelity::paths, {}};  // whose flows every exchange must keep
+  return {coarse, std::move(graph)};
 }
 
 }  // namespace moesim

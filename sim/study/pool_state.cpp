@@ -54,7 +54,7 @@ PoolState::PoolState(Pool now, const StepSource& from, int buffer_tokens)
     : pool(std::move(now)),
       batches(move_all_requests(from.batches, pool.plan)),
       costs(from.model, pool.cluster, pool.plan.parallelism, pool.plan.precision),
-      paths(pool.cluster.fabric, from.threads),
+      paths(std::make_unique<FabricPaths>(pool.cluster.fabric, from.threads)),
       source(from) {
   pool.plan.max_tokens_per_rank = buffer_tokens;
   pool.plan.max_tokens_per_rank = tokens_of_buffers(pool.plan, batches);

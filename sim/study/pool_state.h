@@ -1,6 +1,8 @@
 // A pool with what its steps are built from: made anew after every fault.
 #pragma once
 
+#include <memory>
+
 #include "sim/cost/rank_costs.h"
 #include "sim/memory/memory_ledger.h"
 #include "sim/memory/rank_memory.h"
@@ -23,7 +25,7 @@ struct PoolState {
   Pool pool;
   std::vector<Batch> batches;  // of the pool as it is
   RankCosts costs;
-  FabricPaths paths;
+  std::unique_ptr<const FabricPaths> paths;  // where ranks are many, most of what a pool holds
   const StepSource& source;
 
   // buffer_tokens: plan.max_tokens_per_rank of the scenario. InputError when it is too few.
@@ -33,7 +35,7 @@ struct PoolState {
   StepInputs inputs() const {
     StepInputs step{source.model, pool.cluster, pool.plan, source.trace, costs};
     step.threads = source.threads;
-    step.paths = &paths;
+    step.paths = paths.get();
     step.count_reach = source.count_reach;
     step.expert_bytes = expert_bytes(source.model, pool.plan);
     return step;

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "sim/study/choose_fidelity.h"
-
 namespace moesim {
 namespace {
 
@@ -21,28 +19,30 @@ int exchange_tasks(const StepGraph& graph) {
 
 }  // namespace
 
-Fidelity step_fidelity(const StepInputs& inputs,
-                       const Batch& first,
-                       const std::optional<Fidelity>& wanted,
-                       PointResult& result) {
+ChosenFidelity step_fidelity(const StepInputs& inputs,
+                             const Batch& first,
+                             const std::optional<Fidelity>& wanted,
+                             PointResult& result) {
   FidelityResult used;
-  const Fidelity fidelity = wanted ? *wanted : choose_fidelity(inputs, first, used);
-  result.fidelity = used.fidelity = to_text(fidelity);
+  ChosenFidelity chosen =
+      wanted ? ChosenFidelity{*wanted, {}} : choose_fidelity(inputs, first, used);
+  result.fidelity = used.fidelity = to_text(chosen.fidelity);
   if (wanted) used.words = "fidelity " + used.fidelity + " as the scenario asks";
   result.fidelities.push_back(std::move(used));
-  return fidelity;
+  return chosen;
 }
 
 ReplayedStep replay_step(const StepInputs& inputs,
                          const Batch& batch,
                          Fidelity fidelity,
-                         PointResult* first_of) {
+                         PointResult* first_of,
+                         std::optional<StepGraph> built) {
   StepInputs step_inputs = inputs;
   step_inputs.keep_flows = by_flow(fidelity);
   step_inputs.keep_shares = fidelity == Fidelity::links;
   ReplayOptions options(fidelity);
   options.paths = inputs.paths;
-  ReplayedStep step{build_step(step_inputs, batch), {}};
+  ReplayedStep step{built ? std::move(*built) : build_step(step_inputs, batch), {}};
   step.timeline = replay(step.graph, inputs.cluster, options);
   const CheckReport report = check_step(step.graph, step.timeline, inputs.cluster);
   if (first_of == nullptr) return step;
@@ -60,14 +60,15 @@ ReplayedStep replay_step(const StepInputs& inputs,
   return step;
 }
 
-void replay_steps(const StepInputs& inputs,
-                  const std::vector<Batch>& batches,
-                  Fidelity fidelity,
+void replay_steps(PoolState& state,
+                  ChosenFidelity chosen,
                   Measurement& measurement,
                   PointResult& result) {
-  for (std::size_t step = 0; step < batches.size(); ++step) {
+  for (std::size_t step = 0; step < state.batches.size(); ++step) {
     const ReplayedStep one =
-        replay_step(inputs, batches[step], fidelity, step == 0 ? &result : nullptr);
+        replay_step(state.inputs(), state.batches[step], chosen.fidelity,
+                    step == 0 ? &result : nullptr, std::exchange(chosen.first, std::nullopt));
+    if (step + 1 == state.batches.size()) state.paths.reset();
     measurement.add(one.graph, one.timeline);
   }
 }

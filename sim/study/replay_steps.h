@@ -8,15 +8,17 @@
 #include "sim/plan/step_graph.h"
 #include "sim/replay/replay.h"
 #include "sim/result/measure.h"
+#include "sim/study/choose_fidelity.h"
+#include "sim/study/pool_state.h"
 
 namespace moesim {
 
 // `wanted`, or where it is nullopt what auto means (choose_fidelity.h). Fills the result's fidelity
 // and fidelities.
-Fidelity step_fidelity(const StepInputs& inputs,
-                       const Batch& first,
-                       const std::optional<Fidelity>& wanted,
-                       PointResult& result);
+ChosenFidelity step_fidelity(const StepInputs& inputs,
+                             const Batch& first,
+                             const std::optional<Fidelity>& wanted,
+                             PointResult& result);
 
 struct ReplayedStep {
   StepGraph graph;
@@ -24,16 +26,17 @@ struct ReplayedStep {
 };
 
 // Builds, replays and checks one step; CheckError when it breaks a law. Of a first step the result
-// takes what was checked.
+// takes what was checked. `built`: the batch's graph, where there is one.
 ReplayedStep replay_step(const StepInputs& inputs,
                          const Batch& batch,
                          Fidelity fidelity,
-                         PointResult* first_of = nullptr);
+                         PointResult* first_of = nullptr,
+                         std::optional<StepGraph> built = std::nullopt);
 
-// All steps of a pool that no fault meets.
-void replay_steps(const StepInputs& inputs,
-                  const std::vector<Batch>& batches,
-                  Fidelity fidelity,
+// All steps of a pool that no fault meets. The pool's paths go with the last of them, before it is
+// measured.
+void replay_steps(PoolState& state,
+                  ChosenFidelity chosen,
                   Measurement& measurement,
                   PointResult& result);
 

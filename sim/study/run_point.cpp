@@ -106,20 +106,20 @@ double mean_prompt(const RoutingTrace& trace, const std::vector<std::uint32_t>& 
 // All steps, as the scenario has them: rebalanced, healthy or met by faults. The ledger that ended
 // them, where one did.
 std::optional<MemoryLedger> replay_all(const Scenario& scenario,
-                                       const PoolState& state,
+                                       PoolState& state,
                                        const std::vector<std::uint32_t>& rows,
                                        Measurement& measurement,
                                        PointResult& result) {
-  const Fidelity fidelity =
+  ChosenFidelity chosen =
       step_fidelity(state.inputs(), state.batches.front(), scenario.fidelity, result);
   if (!scenario.faults.empty())
-    return replay_faulted_steps(state, scenario, fidelity, measurement, result);
+    return replay_faulted_steps(state, scenario, chosen.fidelity, measurement, result);
   if (scenario.rebalance)
     replay_rebalanced_steps(
-        {scenario, state, cut_windows(rows, scenario.workload.windows), fidelity}, measurement,
-        result);
+        {scenario, state, cut_windows(rows, scenario.workload.windows), chosen.fidelity},
+        measurement, result);
   else
-    replay_steps(state.inputs(), state.batches, fidelity, measurement, result);
+    replay_steps(state, std::move(chosen), measurement, result);
   return std::nullopt;
 }
 
@@ -141,7 +141,7 @@ PointResult run_point(const StudyPoint& point,
   pool.plan.placement = place_experts({scenario, model, pool.cluster, trace, split.planning});
   const std::chrono::duration<double> planning = std::chrono::steady_clock::now() - begin;
   const StepSource source{model, trace, batches, threads, workload.windows > 0};
-  const PoolState state(std::move(pool), source, scenario.plan.max_tokens_per_rank);
+  PoolState state(std::move(pool), source, scenario.plan.max_tokens_per_rank);
   const Cluster& cluster = state.pool.cluster;
 
   PointResult result;

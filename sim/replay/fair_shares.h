@@ -1,0 +1,100 @@
+// Bytes on their way over links that all transfers share max-min fairly: rates rise together, and a
+// link that is full holds its transfers at the rate it then has (progressive filling; Bertsekas and
+// Gallager, Data Networks, section 6.5.2). No SimGrid here.
+//
+// When transfers end or start, only rates from the lowest of theirs on can change: below it every
+// link fills as it did. So a change costs what lies above it and hangs together with it, not all
+// that is on its way: decision 0023.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "sim/core/ids.h"
+
+namespace moesim {
+
+// Told, at the present time, of each transfer that is through.
+class TransferEnd {
+ public:
+  virtual ~TransferEnd() = default;
+  virtual void arrived(std::uint32_t transfer) = 0;
+};
+
+class FairShares {
+ public:
+  static constexpr double kNever = std::numeric_limits<double>::infinity();
+  static constexpr double kTogether = 1e-12;  // s: ends this close are one
+
+  explicit FairShares(const std::vector<double>& bandwidth);  // B/s, by link
+
+  // `bytes`, as if at the links' full rate, begin to move at `now`, s. The path, of one link at
+  // least and none of them twice, and `end` must live until the transfer has arrived.
+  void start(double now,
+             std::span<const LinkId> path,
+             double bytes,
+             TransferEnd& end,
+             std::uint32_t transfer);
+
+  double next_end();         // s; kNever where nothing is on its way
+  void advance(double now);  // to next_end() at most; tells of transfers that end by then
+
+ private:
+  struct Transfer {
+    std::span<const LinkId> path;
+    double left = 0;   // bytes at `since`
+    double rate = 0;   // B/s; 0: not yet known
+    double since = 0;  // s
+    double end = 0;    // s
+    TransferEnd* told = nullptr;
+    std::uint32_t number = 0;
+    std::uint32_t life = 0;  // of the slot: how many transfers had it before
+    bool open = false;       // its rate is being found
+  };
+  struct Place {  // of a transfer; out of date where the slot has another life
+    std::uint32_t slot = 0, life = 0;
+  };
+  struct SharedLink {
+    double bandwidth = 0, left = 0;  // B/s; left: while rates are being found
+    std::uint32_t open = 0;          // transfers whose rate is being found
+    std::uint32_t load = 0;          // transfers on their way
+    bool touched = false;
+    std::vector<Place> members;
+  };
+  struct End {
+    double time = 0;  // s
+    Place place;
+    bool operator<(const End& other) const { return time > other.time; }  // of the heap
+  };
+  struct Level {
+    double rate = 0;  // B/s, were all open transfers of the link to get the same of what is left
+    std::uint32_t link = 0;
+    bool operator<(const Level& other) const { return rate > other.rate; }  // of the heap
+  };
+
+  bool lives(Place place) const { return transfers_[place.slot].life == place.life; }
+  bool holds(const End& end) const {
+    return lives(end.place) && transfers_[end.place.slot].end == end.time;
+  }
+  const End* first_end();
+  void touch(LinkId link);
+  void find_rates();
+  void open_link(SharedLink& link, double level);
+  void fill(SharedLink& link, double rate);
+  void set_rate(Place place, double rate);
+  void forget_old_ends();
+
+  std::vector<Transfer> transfers_;  // by slot
+  std::vector<std::uint32_t> free_;  // slots
+  std::vector<SharedLink> links_;
+  std::vector<std::uint32_t> touched_;  // links whose transfers' rates are to be found
+  double changed_ = kNever;             // B/s: the lowest rate of what ended or started
+  double now_ = 0;                      // s: of the last start or advance
+  std::vector<Level> levels_;           // a heap, the lowest first
+  std::vector<End> ends_;               // a heap, the earliest first; some out of date
+  std::vector<Transfer> ended_;
+};
+
+}  // namespace moesim
