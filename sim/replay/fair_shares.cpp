@@ -2,13 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace moesim {
 namespace {
 
-constexpr double kOneLevel = 1e-9;  // relative: rates this close are one level
-constexpr double kSameRate =
-    1e-12;  // relative: a rate this close to the one before has not changed
+// Relative: rates this close are one level; a rate this close to the one before has not changed.
+constexpr double kOneLevel = 1e-9, kSameRate = 1e-12;
+
+constexpr double kFresh = 0, kEnded = -1;  // in place of a rate
 
 }  // namespace
 
@@ -30,20 +32,19 @@ void FairShares::start(double now,
                        TransferEnd& end,
                        std::uint32_t transfer) {
   if (free_.empty()) {
-    free_.push_back(static_cast<std::uint32_t>(transfers_.size()));
+    free_.push_back(static_cast<Slot>(transfers_.size()));
     transfers_.emplace_back();
+    rate_.push_back(kFresh);
+    open_.push_back(0);
   }
-  const std::uint32_t slot = free_.back();
+  const Slot slot = free_.back();
   free_.pop_back();
-  Transfer& moving = transfers_[slot];
-  moving = {path, bytes, 0, now, kNever, &end, transfer, moving.life, false};
+  transfers_[slot] = {path, bytes, now, kNever, &end, transfer};
+  rate_[slot] = kFresh;
   for (const LinkId link : path) {
     touch(link);
     SharedLink& shared = links_[index(link)];
-    // A link that never fills is never looked through: who has left it goes here.
-    if (shared.members.size() > 2 * std::size_t{shared.load} + 16)
-      std::erase_if(shared.members, [&](Place place) { return !lives(place); });
-    shared.members.push_back({slot, moving.life});
+    shared.members.push_back(slot);
     changed_ = std::min(changed_, shared.bandwidth / ++shared.load);
   }
   now_ = now;
@@ -68,21 +69,21 @@ double FairShares::next_end() {
 void FairShares::advance(double now) {
   if (next_end() > now + kTogether) return;
   now_ = now;
+  const std::size_t before = ended_.size();
   for (const End* end = first_end(); end != nullptr && end->time <= now + kTogether;
        end = first_end()) {
-    const std::uint32_t slot = end->place.slot;
-    Transfer& ended = transfers_[slot];
-    changed_ = std::min(changed_, ended.rate);
-    for (const LinkId link : ended.path) {
+    const Slot slot = end->slot;
+    changed_ = std::min(changed_, rate_[slot]);
+    rate_[slot] = kEnded;
+    transfers_[slot].end = kNever;
+    for (const LinkId link : transfers_[slot].path) {
       touch(link);
       --links_[index(link)].load;
     }
-    ended_.push_back(ended);
-    ++ended.life;
-    free_.push_back(slot);
+    ended_.push_back(slot);
   }
-  for (const Transfer& ended : ended_) ended.told->arrived(ended.number);
-  ended_.clear();
+  for (std::size_t i = before; i < ended_.size(); ++i)
+    transfers_[ended_[i]].told->arrived(transfers_[ended_[i]].number);
 }
 
 // Opens what can change, link by link and from there on, and fills the links anew with it.
@@ -114,35 +115,39 @@ void FairShares::find_rates() {
   for (const std::uint32_t link : touched_) links_[link].touched = false;
   touched_.clear();
   changed_ = kNever;
+  free_.insert(free_.end(), ended_.begin(), ended_.end());  // all their links were looked through
+  ended_.clear();
 }
 
 // What the link has left for transfers at `level` and above, and which those are. Their other links
 // are touched.
 void FairShares::open_link(SharedLink& link, double level) {
-  link.left = link.bandwidth;
-  link.open = 0;
-  std::erase_if(link.members, [&](Place place) { return !lives(place); });
-  for (const Place& place : link.members) {
-    Transfer& transfer = transfers_[place.slot];
-    if (transfer.rate > 0 && transfer.rate < level) {
-      link.left -= transfer.rate;
+  double left = link.bandwidth;
+  std::uint32_t open = 0;
+  std::size_t kept = 0;
+  for (const Slot slot : link.members) {
+    const double rate = rate_[slot];
+    if (rate == kEnded) continue;
+    link.members[kept++] = slot;
+    if (rate != kFresh && rate < level) {
+      left -= rate;
       continue;
     }
-    ++link.open;
-    if (transfer.open) continue;
-    transfer.open = true;
-    for (const LinkId other : transfer.path) touch(other);
+    ++open;
+    if (std::exchange(open_[slot], 1) != 0) continue;
+    for (const LinkId other : transfers_[slot].path) touch(other);
   }
+  link.members.resize(kept);
+  link.left = left;
+  link.open = open;
 }
 
 void FairShares::fill(SharedLink& link, double rate) {
-  for (const Place& place : link.members) {
-    Transfer& transfer = transfers_[place.slot];
-    if (!transfer.open) continue;
-    transfer.open = false;
-    set_rate(place, rate);
-    for (const LinkId other : transfer.path) {
-      links_[index(other)].left -= transfer.rate;
+  for (const Slot slot : link.members) {
+    if (std::exchange(open_[slot], 0) == 0) continue;
+    set_rate(slot, rate);
+    for (const LinkId other : transfers_[slot].path) {
+      links_[index(other)].left -= rate_[slot];
       --links_[index(other)].open;
     }
   }
@@ -155,14 +160,15 @@ void FairShares::forget_old_ends() {
   std::make_heap(ends_.begin(), ends_.end());
 }
 
-void FairShares::set_rate(Place place, double rate) {
-  Transfer& transfer = transfers_[place.slot];
-  if (std::abs(rate - transfer.rate) <= kSameRate * transfer.rate) return;
-  transfer.left = std::max(0.0, transfer.left - transfer.rate * (now_ - transfer.since));
-  transfer.rate = rate;
+void FairShares::set_rate(Slot slot, double rate) {
+  const double before = rate_[slot];
+  if (std::abs(rate - before) <= kSameRate * before) return;
+  Transfer& transfer = transfers_[slot];
+  transfer.left = std::max(0.0, transfer.left - before * (now_ - transfer.since));
   transfer.since = now_;
   transfer.end = now_ + transfer.left / rate;
-  ends_.push_back({transfer.end, place});
+  rate_[slot] = rate;
+  ends_.push_back({transfer.end, slot});
   std::push_heap(ends_.begin(), ends_.end());
 }
 

@@ -42,30 +42,25 @@ class FairShares {
   void advance(double now);  // to next_end() at most; tells of transfers that end by then
 
  private:
+  using Slot = std::uint32_t;  // of a transfer
   struct Transfer {
     std::span<const LinkId> path;
     double left = 0;   // bytes at `since`
-    double rate = 0;   // B/s; 0: not yet known
     double since = 0;  // s
     double end = 0;    // s
     TransferEnd* told = nullptr;
     std::uint32_t number = 0;
-    std::uint32_t life = 0;  // of the slot: how many transfers had it before
-    bool open = false;       // its rate is being found
-  };
-  struct Place {  // of a transfer; out of date where the slot has another life
-    std::uint32_t slot = 0, life = 0;
   };
   struct SharedLink {
     double bandwidth = 0, left = 0;  // B/s; left: while rates are being found
     std::uint32_t open = 0;          // transfers whose rate is being found
     std::uint32_t load = 0;          // transfers on their way
     bool touched = false;
-    std::vector<Place> members;
+    std::vector<Slot> members;  // and those that ended since rates were found
   };
   struct End {
     double time = 0;  // s
-    Place place;
+    Slot slot = 0;
     bool operator<(const End& other) const { return time > other.time; }  // of the heap
   };
   struct Level {
@@ -74,27 +69,27 @@ class FairShares {
     bool operator<(const Level& other) const { return rate > other.rate; }  // of the heap
   };
 
-  bool lives(Place place) const { return transfers_[place.slot].life == place.life; }
-  bool holds(const End& end) const {
-    return lives(end.place) && transfers_[end.place.slot].end == end.time;
-  }
+  bool holds(const End& end) const { return transfers_[end.slot].end == end.time; }
   const End* first_end();
   void touch(LinkId link);
   void find_rates();
   void open_link(SharedLink& link, double level);
   void fill(SharedLink& link, double rate);
-  void set_rate(Place place, double rate);
+  void set_rate(Slot slot, double rate);
   void forget_old_ends();
 
   std::vector<Transfer> transfers_;  // by slot
-  std::vector<std::uint32_t> free_;  // slots
+  // By slot, apart because whole links are looked through for them: B/s, kFresh before the first
+  // and kEnded; whether the rate is being found.
+  std::vector<double> rate_;
+  std::vector<char> open_;
+  std::vector<Slot> free_, ended_;  // ended: no link forgot them yet
   std::vector<SharedLink> links_;
   std::vector<std::uint32_t> touched_;  // links whose transfers' rates are to be found
   double changed_ = kNever;             // B/s: the lowest rate of what ended or started
   double now_ = 0;                      // s: of the last start or advance
   std::vector<Level> levels_;           // a heap, the lowest first
   std::vector<End> ends_;               // a heap, the earliest first; some out of date
-  std::vector<Transfer> ended_;
 };
 
 }  // namespace moesim

@@ -10,11 +10,11 @@
 namespace moesim {
 namespace {
 
-// Flows of one exchange. With `paths` 4,000 take 20 ms and 20,000 some 0.1 s (bench/replay.cpp).
-constexpr std::size_t kFlowsOfAll = 4096;   // up to so many, every exchange may take them
-constexpr std::size_t kFewFlows = 4096;     // up to so many, exchanges of two layers are sampled
-constexpr std::size_t kMostFlows = 25'000;  // up to so many, those of one
-constexpr int kMostRanks = 512;             // up to so many, flows are counted at all
+// Flows of one exchange. With `paths` 4,000 take 30 ms and 8,000 some 0.1 s (bench/replay.cpp).
+constexpr std::size_t kFlowsOfAll = 2048;  // up to so many, every exchange may take them
+constexpr std::size_t kFewFlows = 4096;    // up to so many, exchanges of two layers are sampled
+constexpr std::size_t kMostFlows = 8192;   // up to so many, those of one
+constexpr int kMostRanks = 512;            // up to so many, flows are counted at all
 
 StepGraph alone(const StepGraph& graph, const Task& task) {
   StepGraph one;
