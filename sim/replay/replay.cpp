@@ -191,7 +191,6 @@ StepRun::StepRun(const StepGraph& step, const Cluster& cluster)
   timeline.links = fabric.links.size();
   timeline.intervals.resize(step.tasks.size() * ranks());
   timeline.ready.resize(step.tasks.size() * ranks());
-  timeline.drained.resize(step.exchanges.size() * timeline.links);
   std::map<std::tuple<std::size_t, int, int>, std::size_t> known;  // -> grouping
   std::vector<std::size_t> taken;                                  // turns, by grouping
   for (std::size_t task = 0; task < step.tasks.size(); ++task) {
@@ -211,6 +210,7 @@ StepRun::StepRun(const StepGraph& step, const Cluster& cluster)
 }
 
 void StepRun::drained(std::size_t exchange, LinkId link, double time) {
+  if (timeline.drained.empty()) timeline.drained.resize(graph.exchanges.size() * timeline.links);
   Seconds& latest = timeline.drained[exchange * timeline.links + index(link)];
   latest = std::max(latest, Seconds(time));
 }

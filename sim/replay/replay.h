@@ -35,14 +35,17 @@ struct Timeline {
   std::vector<Interval> intervals;
   std::vector<Seconds> ready;  // likewise; zero for compute tasks
   // When the last byte of an exchange had left a link: drained[exchange * links + link]; zero where
-  // it carries nothing, and with `paths` on links that cannot limit anything.
+  // it carries nothing, and with `paths` on links that cannot limit anything. Empty with `bound`:
+  // there every link begins at begun[exchange], when the last group is ready, and has no other
+  // exchange to carry.
   std::size_t links = 0;
-  std::vector<Seconds> drained;
+  std::vector<Seconds> drained, begun;
   Seconds makespan{};
   const Interval& at(std::size_t task, int rank) const { return intervals[place(task, rank)]; }
   Seconds ready_at(std::size_t task, int rank) const { return ready[place(task, rank)]; }
-  Seconds drained_at(std::size_t exchange, LinkId link) const {
-    return drained[exchange * links + index(link)];
+  // `busy`: busy_time of the exchange on the link, more than zero.
+  Seconds drained_at(std::size_t exchange, LinkId link, Seconds busy) const {
+    return drained.empty() ? begun[exchange] + busy : drained[exchange * links + index(link)];
   }
 
  private:

@@ -126,9 +126,10 @@ void LinkFigures::add_exchange(const StepGraph& graph,
     if (exchange.link_bytes[link].value == 0) continue;
     const LinkId id = id_of<LinkId>(link);
     sums.bytes[link] += exchange.link_bytes[link].value;
-    sums.busy[link] += busy_time(exchange, fabric, id).count();
-    const double drained = timeline.drained_at(static_cast<std::size_t>(task.exchange), id).count();
-    sums.finish[link] += std::max(drained - ready, 0.0);
+    const Seconds busy = busy_time(exchange, fabric, id);
+    const auto at = static_cast<std::size_t>(task.exchange);
+    sums.busy[link] += busy.count();
+    sums.finish[link] += std::max(timeline.drained_at(at, id, busy).count() - ready, 0.0);
   }
 }
 

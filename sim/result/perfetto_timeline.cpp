@@ -173,9 +173,12 @@ class Trace {
     const auto found = ports_.find(at.rank);
     if (found == ports_.end()) return;
     for (const std::size_t link : found->second) {
-      const double drained = timeline_.drained_at(number, id_of<LinkId>(link)).count();
       const double bytes = exchange.link_bytes[link].value;
-      if (bytes == 0 || drained <= ready) continue;
+      if (bytes == 0) continue;
+      const LinkId id = id_of<LinkId>(link);
+      const double drained =
+          timeline_.drained_at(number, id, busy_time(exchange, fabric_, id)).count();
+      if (drained <= ready) continue;
       const Link& one = fabric_.links[link];
       const std::string name = escaped(one.name) + ", share of bandwidth";
       counter(ready, at.rank + 1, name,
