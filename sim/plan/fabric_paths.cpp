@@ -4,7 +4,6 @@
 #include "sim/plan/fabric_paths.h"
 
 #include <algorithm>
-#include <atomic>
 #include <stdexcept>
 #include <string>
 
@@ -110,28 +109,24 @@ std::size_t most_of_a_rank(const FabricPaths::Halves& halves) {
 
 }  // namespace
 
-// Threads take some destinations each, whose rows of both tables stay in the cache meanwhile.
 template <class PathOf>
-void FabricPaths::fill_tables(std::size_t threads, const PathOf& path_of) {
-  constexpr std::size_t kTogether = 64;
-  const bool to_bytes = std::max(most_of_a_rank(leaving_), most_of_a_rank(entering_)) <= 256;
-  from_.resize(ranks_ * ranks_, to_bytes);
-  into_.resize(ranks_ * ranks_, to_bytes);
+void FabricPaths::fill_table(std::size_t threads, const PathOf& path_of) {
+  const bool narrow = std::max(most_of_a_rank(leaving_), most_of_a_rank(entering_)) <= 256;
   slowest_into_.resize(ranks_);
-  std::atomic<std::size_t> next{0};
-  on_threads(threads, [&](std::size_t) {
-    for (std::size_t first; (first = next.fetch_add(kTogether)) < ranks_;)
-      for (std::size_t source = 0; source < ranks_; ++source)
-        for (std::size_t to = first; to < std::min(first + kTogether, ranks_); ++to) {
-          if (source == to) continue;
-          const Path path = path_of(source, to);
-          from_.set(source * ranks_ + to, path);
-          into_.set(to * ranks_ + source, path);
-          slowest_into_[to] = std::max(
-              slowest_into_[to], leaving_.all[leaving_.first[source] + path.leaving].latency +
+  table_.fill(ranks_, narrow, threads,
+              [&](std::size_t first_source, std::size_t first_to, PathTable::Tile& tile) {
+                for (std::size_t i = 0; i < PathTable::kBlock && first_source + i < ranks_; ++i) {
+                  for (std::size_t j = 0; j < PathTable::kBlock && first_to + j < ranks_; ++j) {
+                    const std::size_t source = first_source + i, to = first_to + j;
+                    if (source == to) continue;
+                    const Path path = tile[i][j] = path_of(source, to);
+                    slowest_into_[to] =
+                        std::max(slowest_into_[to],
+                                 leaving_.all[leaving_.first[source] + path.leaving].latency +
                                      entering_.all[entering_.first[to] + path.entering].latency);
-        }
-  });
+                  }
+                }
+              });
 }
 
 FabricPaths::FabricPaths(const Fabric& fabric, int threads)
@@ -156,7 +151,7 @@ FabricPaths::FabricPaths(const Fabric& fabric, int threads)
   for (std::size_t i = 1; i < blocks; ++i) parts.front().join(parts[i]);
   leaving_ = parts.front().leaving();
   entering_ = parts.front().entering();
-  fill_tables(blocks, [&](std::size_t source, std::size_t destination) {
+  fill_table(blocks, [&](std::size_t source, std::size_t destination) {
     return parts[block_of[source]].joined(walked[source * ranks_ + destination], destination);
   });
   parts.front().runs().give(links_, run_first_);

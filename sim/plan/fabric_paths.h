@@ -7,15 +7,16 @@
 #include <vector>
 
 #include "sim/cluster/fabric.h"
+#include "sim/plan/path_table.h"
 
 namespace moesim {
 
 // Paths of queue pair 0: one static path for each (source, destination), so a fabric that spreads
 // the queue pairs of one pair over spines is seen with one of them. A path is cut in two halves,
 // the one that leaves its source and the one that comes in to its destination. A rank has few
-// different halves, however many paths it ends: most sums over paths are sums over halves, and a
-// pair takes 4 bytes, 8 where a rank has more than 256 halves of one kind. Throws std::logic_error
-// when a route of the fabric has no link, or a rank more than 65,536 halves of one kind.
+// different halves, however many paths it ends: most sums over paths are sums over halves. Throws
+// std::logic_error when a route of the fabric has no link, or a rank more than 65,536 halves of one
+// kind.
 class FabricPaths {
  public:
   // The result does not depend on `threads`.
@@ -29,30 +30,13 @@ class FabricPaths {
     std::uint32_t run = 0;  // links_of(run)
     double latency = 0;     // s, of all its links
   };
-  struct Path {
-    std::uint16_t leaving = 0, entering = 0;  // halves: numbers within those of the two ranks
-  };
-
-  // The paths that one rank ends, by the rank at the other end; meaningless for the rank itself.
-  class PathsOfRank {
-   public:
-    PathsOfRank(bool is_wide, const std::uint8_t* narrow, const std::uint16_t* wide)
-        : is_wide_(is_wide), narrow_(narrow), wide_(wide) {}
-    Path operator[](std::size_t other) const {
-      if (is_wide_) return {wide_[2 * other], wide_[2 * other + 1]};
-      return {narrow_[2 * other], narrow_[2 * other + 1]};
-    }
-
-   private:
-    bool is_wide_;  // which of the two has them
-    const std::uint8_t* narrow_;
-    const std::uint16_t* wide_;
-  };
+  using Path = PathHalves;
 
   std::size_t ranks() const { return ranks_; }
   // Kept in both orders, so that who looks at one rank after the other reads them as they lie.
-  PathsOfRank paths_from(std::size_t source) const { return from_.of(source, ranks_); }
-  PathsOfRank paths_into(std::size_t destination) const { return into_.of(destination, ranks_); }
+  // Meaningless for the rank itself.
+  PathTable::Row paths_from(std::size_t source) const { return table_.from(source); }
+  PathTable::Row paths_into(std::size_t destination) const { return table_.into(destination); }
   // The largest latency of a path into each rank, in s: when it is reached, looking on is vain.
   std::span<const double> slowest_into() const { return slowest_into_; }
   // Halves of all ranks, one rank's after the other's.
@@ -82,34 +66,11 @@ class FabricPaths {
   BytesPerSecond bisection() const { return bisection_; }
 
  private:
-  // [rank][rank at the other end][leaving, entering]; one of the two is empty.
-  struct Table {
-    std::vector<std::uint8_t> narrow;
-    std::vector<std::uint16_t> wide;
-    void resize(std::size_t paths, bool to_bytes) {
-      narrow.resize(to_bytes ? 2 * paths : 0);
-      wide.resize(to_bytes ? 0 : 2 * paths);
-    }
-    void set(std::size_t at, Path path) {
-      if (narrow.empty()) {
-        wide[2 * at] = path.leaving;
-        wide[2 * at + 1] = path.entering;
-      } else {
-        narrow[2 * at] = static_cast<std::uint8_t>(path.leaving);
-        narrow[2 * at + 1] = static_cast<std::uint8_t>(path.entering);
-      }
-    }
-    PathsOfRank of(std::size_t rank, std::size_t ranks) const {
-      const std::size_t first = 2 * rank * ranks;
-      return {narrow.empty(), narrow.data() + (narrow.empty() ? 0 : first),
-              wide.data() + (narrow.empty() ? first : 0)};
-    }
-  };
   template <class PathOf>
-  void fill_tables(std::size_t threads, const PathOf& path_of);
+  void fill_table(std::size_t threads, const PathOf& path_of);
 
   std::size_t ranks_;
-  Table from_, into_;
+  PathTable table_;
   std::vector<double> slowest_into_;
   Halves leaving_, entering_;
   std::vector<std::uint32_t> run_first_;  // by run, and the end

@@ -45,6 +45,9 @@ struct StepRun {
   void start(std::span<const LinkId> path, double bytes, TransferEnd& end, std::uint32_t transfer) {
     shares.start(engine::s4u::Engine::get_clock(), path, bytes, end, transfer);
   }
+  Seconds& ready(const Turn& turn, std::size_t rank) {
+    return timeline.ready[turn.exchange * ranks() + rank];
+  }
   void drained(std::size_t exchange, LinkId link, double time);  // the latest counts
 };
 

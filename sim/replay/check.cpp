@@ -229,8 +229,10 @@ std::size_t layers_of(const StepGraph& graph) {
 
 CheckReport check_step(const StepGraph& graph, const Timeline& timeline, const Cluster& cluster) {
   check_step_graph(graph, cluster, Fidelity::bound);
-  if (timeline.ranks != graph.ranks || timeline.ready.size() != timeline.intervals.size() ||
-      timeline.intervals.size() != graph.tasks.size() * static_cast<std::size_t>(graph.ranks))
+  const auto ranks = static_cast<std::size_t>(graph.ranks);
+  if (timeline.ranks != graph.ranks || timeline.exchange_of.size() != graph.tasks.size() ||
+      timeline.ready.size() != graph.exchanges.size() * ranks ||
+      timeline.intervals.size() != graph.tasks.size() * ranks)
     broken("timeline", "is not of this step: other ranks or tasks");
   Checked step{graph, timeline, cluster.fabric, {}};
   for (const auto edge : boost::make_iterator_range(boost::edges(cluster.fabric.graph)))

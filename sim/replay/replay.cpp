@@ -141,7 +141,7 @@ void Replay::run_exchange(std::size_t task, std::size_t first, std::span<double>
   const Turn& turn = run_.turns[task];
   if (!run_.groupings[turn.grouping].among.has(static_cast<int>(first))) {
     for (std::size_t rank = first; rank < first + time.size(); ++rank)
-      run_.timeline.ready[task * run_.ranks() + rank] = Seconds(streams_.pass_exchange(task, rank));
+      run_.ready(turn, rank) = Seconds(streams_.pass_exchange(task, rank));
     return;
   }
   const std::size_t together = std::min(turn.group_ranks, time.size());
@@ -166,7 +166,7 @@ double Replay::meet(const Turn& turn, std::size_t first, std::span<const double>
 void Replay::end_exchange(std::size_t task, std::size_t rank, double start, double ready) {
   const Turn& turn = run_.turns[task];
   const Exchange& exchange = run_.exchange(turn);
-  run_.timeline.ready[task * run_.ranks() + rank] = Seconds(ready);
+  run_.ready(turn, rank) = Seconds(ready);
   const double arrived = arrivals_->await(turn, rank, ready);
   const double issued =
       (arrivals_->from_own_start() ? start : ready) + exchange.message_time[rank].count();
@@ -190,10 +190,11 @@ StepRun::StepRun(const StepGraph& step, const Cluster& cluster)
   timeline.ranks = step.ranks;
   timeline.links = fabric.links.size();
   timeline.intervals.resize(step.tasks.size() * ranks());
-  timeline.ready.resize(step.tasks.size() * ranks());
+  timeline.ready.resize(step.exchanges.size() * ranks());
   std::map<std::tuple<std::size_t, int, int>, std::size_t> known;  // -> grouping
   std::vector<std::size_t> taken;                                  // turns, by grouping
   for (std::size_t task = 0; task < step.tasks.size(); ++task) {
+    timeline.exchange_of.push_back(step.tasks[task].exchange);
     if (step.tasks[task].exchange < 0) continue;
     const auto of_group = static_cast<std::size_t>(step.group_ranks(task));
     const RankRange among = step.among(task);

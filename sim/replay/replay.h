@@ -33,7 +33,8 @@ struct Interval {
 struct Timeline {
   int ranks = 0;
   std::vector<Interval> intervals;
-  std::vector<Seconds> ready;  // likewise; zero for compute tasks
+  std::vector<Seconds> ready;    // ready[exchange * ranks + rank]
+  std::vector<int> exchange_of;  // by task: index into StepGraph::exchanges; -1: none
   // When the last byte of an exchange had left a link: drained[exchange * links + link]; zero where
   // it carries nothing, and with `paths` on links that cannot limit anything. Empty with `bound`:
   // there every link begins at begun[exchange], when the last group is ready, and has no other
@@ -42,15 +43,17 @@ struct Timeline {
   std::vector<Seconds> drained, begun;
   Seconds makespan{};
   const Interval& at(std::size_t task, int rank) const { return intervals[place(task, rank)]; }
-  Seconds ready_at(std::size_t task, int rank) const { return ready[place(task, rank)]; }
+  Seconds ready_at(std::size_t task, int rank) const {  // of an exchange task
+    return ready[place(static_cast<std::size_t>(exchange_of[task]), rank)];
+  }
   // `busy`: busy_time of the exchange on the link, more than zero.
   Seconds drained_at(std::size_t exchange, LinkId link, Seconds busy) const {
     return drained.empty() ? begun[exchange] + busy : drained[exchange * links + index(link)];
   }
 
  private:
-  std::size_t place(std::size_t task, int rank) const {
-    return task * static_cast<std::size_t>(ranks) + static_cast<std::size_t>(rank);
+  std::size_t place(std::size_t row, int rank) const {
+    return row * static_cast<std::size_t>(ranks) + static_cast<std::size_t>(rank);
   }
 };
 

@@ -138,7 +138,7 @@ TEST_CASE("check: a task lasts as long as its cost") {
 
 TEST_CASE("check: an exchange is ready when the last rank has started") {
   Step step;
-  step.timeline.ready[1 * 4 + 2] = Seconds(1e-3);
+  step.timeline.ready[2] = Seconds(1e-3);
   names(step.broken_law(), "rank 2 ready at 0.001 s, but the last rank of its group started");
 }
 
@@ -169,9 +169,9 @@ struct TwoGroups : Step {
 TEST_CASE("check: groups of ranks are each ready when their own last rank has started") {
   TwoGroups step;
   CHECK(step.broken_law() == "none");
-  step.timeline.ready[1 * 4 + 0] = Seconds(52e-3);
+  step.timeline.ready[0] = Seconds(52e-3);
   names(step.broken_law(), "before all of its group had started");
-  step.timeline.ready[1 * 4 + 0] = Seconds(1e-3);
+  step.timeline.ready[0] = Seconds(1e-3);
   names(step.broken_law(), "but the last rank of its group started at 0.002");
 }
 

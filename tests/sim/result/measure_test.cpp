@@ -45,8 +45,8 @@ struct Timed {
       task.by_rank.push_back(Seconds(durations[rank]));
       timeline.intervals.push_back(
           {Seconds(starts[rank]), Seconds(starts[rank] + durations[rank])});
-      timeline.ready.push_back(Seconds(0));
     }
+    timeline.exchange_of.push_back(-1);
     graph.tasks.push_back(task);
   }
 
@@ -58,6 +58,7 @@ struct Timed {
                     std::vector<double> ends) {
     Task task = task_of(kind, Basis::datasheet);
     task.exchange = static_cast<int>(graph.exchanges.size());
+    timeline.exchange_of.push_back(task.exchange);
     Exchange exchange;
     exchange.group_ranks = static_cast<int>(group_ranks);
     exchange.link_bytes = {Bytes(30), Bytes(0)};
