@@ -17,6 +17,7 @@ ninja -C "$build" moesim "${programs[@]}"
 
 # 320 ranks x 128 tokens of 58 MoE layers with 256 experts, top-8, Zipf exponent 0.5.
 export MOESIM_BENCH_TRACE="$out/trace.safetensors"
+export GLIBC_TUNABLES=glibc.malloc.hugetlb=1  # as `moesim run` starts its workers
 [[ -s $MOESIM_BENCH_TRACE ]] || "$build"/bench_make_trace "$MOESIM_BENCH_TRACE" 40960 58 256 8 0.5 1
 cp bench/decode_320.json "$out"
 

@@ -96,5 +96,7 @@ int main(int argc, char** argv) {
   // Large blocks go back to the system when they are freed: glibc else learns to keep ever larger
   // ones, and what counted tokens would stand beside the results.
   ::mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  // Small ones stay: each exchange of a step takes and frees the same again.
+  ::mallopt(M_TRIM_THRESHOLD, 16 << 20);
   return moesim::run_program(argc, argv);
 }

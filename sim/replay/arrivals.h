@@ -34,7 +34,7 @@ struct StepRun {
   FairShares shares;
   std::vector<Turn> turns;  // by task; meaningless for compute tasks
   std::vector<GroupedRanks> groupings;
-  std::vector<engine::s4u::SemaphorePtr> awake;  // by rank
+  std::vector<engine::s4u::SemaphorePtr> awake;  // by rank; none where arrivals are told
   double origin = 0;                             // s, the engine's clock when the step began
   Timeline timeline;
 

@@ -25,9 +25,11 @@ std::vector<std::string> engine_arguments() {
           // Not used; the default would leave its TCP factors to every later engine of the process.
           "--cfg=network/model:CM02",
 #ifdef MOESIM_SANITIZE
-          "--cfg=contexts/factory:thread",
+          "--cfg=contexts/factory:thread", "--cfg=contexts/stack-size:128"
+#else
+          "--cfg=contexts/stack-size:64"  // KiB an actor
 #endif
-          "--cfg=contexts/stack-size:128"};
+  };
 }
 
 std::vector<double> bandwidths(const Fabric& fabric) {  // B/s, by link
@@ -92,7 +94,7 @@ Timeline Replay::run() {
       all_started_.back().push_back(s4u::Barrier::create(
           static_cast<unsigned>(std::max<std::size_t>(grouping.of_group / of_actor_, 1))));
   }
-  for (std::size_t rank = 0; rank < run_.ranks(); ++rank)
+  for (std::size_t rank = 0; rank < run_.ranks() && !arrivals_->told(); ++rank)
     run_.awake.push_back(s4u::Semaphore::create(0));
   for (std::size_t first = 0; first < run_.ranks(); first += of_actor_)
     engine::add_actor(engine, fmt::format("rank {}", first), hosts[first],

@@ -44,6 +44,7 @@ int tokens_of_buffers(const ShardingPlan& plan, const std::vector<Batch>& batche
 
 std::vector<Batch> move_all_requests(const std::vector<Batch>& batches, const ShardingPlan& plan) {
   std::vector<Batch> moved;
+  if (plan.lost.empty()) return moved;
   for (const Batch& batch : batches) moved.push_back(move_requests(batch, plan));
   return moved;
 }
@@ -52,7 +53,8 @@ std::vector<Batch> move_all_requests(const std::vector<Batch>& batches, const Sh
 
 PoolState::PoolState(Pool now, const StepSource& from, int buffer_tokens)
     : pool(std::move(now)),
-      batches(move_all_requests(from.batches, pool.plan)),
+      moved(move_all_requests(from.batches, pool.plan)),
+      batches(moved.empty() ? from.batches : moved),
       costs(from.model, pool.cluster, pool.plan.parallelism, pool.plan.precision),
       paths(std::make_unique<FabricPaths>(pool.cluster.fabric, from.threads)),
       source(from) {

@@ -23,7 +23,8 @@ struct StepSource {
 
 struct PoolState {
   Pool pool;
-  std::vector<Batch> batches;  // of the pool as it is
+  std::vector<Batch> moved;           // batches, where lost ranks left requests to others
+  const std::vector<Batch>& batches;  // of the pool as it is
   RankCosts costs;
   std::unique_ptr<const FabricPaths> paths;  // where ranks are many, most of what a pool holds
   const StepSource& source;

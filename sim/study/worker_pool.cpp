@@ -11,12 +11,40 @@
 #include <array>
 #include <cerrno>
 #include <nlohmann/json.hpp>
+#include <string_view>
 #include <utility>
 
 #include "sim/core/error.h"
 #include "sim/io/program_path.h"
 
 namespace moesim {
+namespace {
+
+// Ours, with memory in huge pages where the system has some: a step touches most of what it has
+// once, and touching 4 KiB at a time took a quarter of its time. Only glibc's environment turns
+// them on; what the user has set there holds.
+std::vector<std::string> worker_environment() {
+  const std::string_view tunables = "GLIBC_TUNABLES=";
+  std::vector<std::string> all;
+  std::string ours = std::string(tunables) + "glibc.malloc.hugetlb=1";
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    all.emplace_back(*variable);
+    if (all.back().rfind(tunables, 0) == 0) ours.clear();
+  }
+  if (!ours.empty()) all.push_back(std::move(ours));
+  return all;
+}
+
+// Ends with a null pointer. The words must outlive it.
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  pointers.reserve(words.size() + 1);
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+}  // namespace
 
 WorkerPool::WorkerPool(std::vector<std::string> command, std::size_t jobs)
     : command_(std::move(command)), jobs_(std::max<std::size_t>(jobs, 1)) {
@@ -37,17 +65,14 @@ WorkerPool::Worker WorkerPool::spawn() const {
   std::array<int, 2> ends{};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
     throw MachineError("cannot make a socket for a worker process");
-  std::vector<std::string> words = command_;
-  std::vector<char*> arguments;
-  arguments.reserve(words.size() + 1);
-  for (std::string& word : words) arguments.push_back(word.data());
-  arguments.push_back(nullptr);
+  std::vector<std::string> words = command_, variables = worker_environment();
+  const std::vector<char*> arguments = pointers_to(words), environment = pointers_to(variables);
   posix_spawn_file_actions_t actions{};
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, ends[1], STDIN_FILENO);
   Worker worker;
   const int failed = posix_spawn(&worker.process, worker_program().c_str(), &actions, nullptr,
-                                 arguments.data(), environ);
+                                 arguments.data(), environment.data());
   posix_spawn_file_actions_destroy(&actions);
   ::close(ends[1]);
   worker.channel = ends[0];
