@@ -48,7 +48,13 @@ void replay_flows(benchmark::State& state) {
   state.counters["flows"] = static_cast<double>(graph.exchanges[0].flows.size());
   state.counters["makespan_over_bound_less_1"] = flows / bound - 1;
 }
-BENCHMARK(replay_flows)->Arg(64)->Arg(128)->Arg(256)->Arg(320)->Unit(benchmark::kMillisecond);
+BENCHMARK(replay_flows)
+    ->Arg(64)
+    ->Arg(96)
+    ->Arg(128)
+    ->Arg(256)
+    ->Arg(320)
+    ->Unit(benchmark::kMillisecond);
 
 // What deepep_normal sends over the network: a source's rows for a node, by its rail; some tokens
 // go to two experts of the node and cross once.

@@ -31,7 +31,7 @@ struct StepRun {
 
   const StepGraph& graph;
   const Fabric& fabric;
-  FairShares shares;
+  FairShares transfers;
   std::vector<Turn> turns;  // by task; meaningless for compute tasks
   std::vector<GroupedRanks> groupings;
   std::vector<engine::s4u::SemaphorePtr> awake;  // by rank; none where arrivals are told
@@ -41,9 +41,10 @@ struct StepRun {
   std::size_t ranks() const { return static_cast<std::size_t>(graph.ranks); }
   const Exchange& exchange(const Turn& turn) const { return graph.exchanges[turn.exchange]; }
   double now() const { return engine::s4u::Engine::get_clock() - origin; }
-  // `bytes`, as if at the links' full rate, begin to move. The path must live until they are there.
+  // `bytes`, over the reached share of the line rate, begin to move. The path must live until they
+  // are there.
   void start(std::span<const LinkId> path, double bytes, TransferEnd& end, std::uint32_t transfer) {
-    shares.start(engine::s4u::Engine::get_clock(), path, bytes, end, transfer);
+    transfers.start(engine::s4u::Engine::get_clock(), path, bytes, end, transfer);
   }
   Seconds& ready(const Turn& turn, std::size_t rank) {
     return timeline.ready[turn.exchange * ranks() + rank];

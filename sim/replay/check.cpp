@@ -16,8 +16,6 @@ namespace moesim {
 namespace {
 
 constexpr double kTolerance = 1e-9;  // relative: sums of doubles in different orders
-// `flows` above some thousand flows lets the engine round to a millionth of the exchange an event.
-constexpr double kRateTolerance = 1e-4;
 
 struct Wire {
   std::size_t from, to, link;
@@ -153,7 +151,7 @@ void check_rates(const Checked& step, std::size_t task) {
     groups.push_back(span_of(step, task, first, first + size));
   const auto at_least = [&](const Interval& span, Seconds least, const std::string& what) {
     const double took = (span.end - span.start).count();
-    if (took < least.count() * (1 - kRateTolerance) - kTolerance * span.end.count())
+    if (took < least.count() * (1 - kTolerance) - kTolerance * span.end.count())
       broken(step.name(task),
              fmt::format("took {} s, but {} needs {} s", took, what, least.count()));
   };

@@ -1,6 +1,7 @@
 #include "sim/replay/fair_shares.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <utility>
 
@@ -25,17 +26,18 @@ void FairShares::touch(LinkId link) {
   touched_.push_back(static_cast<std::uint32_t>(index(link)));
 }
 
-// Whoever it is, a transfer gets the even share of the fullest of its links at least.
+// A new transfer gets at least the smallest even share among its links.
 void FairShares::start(double now,
                        std::span<const LinkId> path,
                        double bytes,
                        TransferEnd& end,
                        std::uint32_t transfer) {
+  assert(!path.empty());
   if (free_.empty()) {
     free_.push_back(static_cast<Slot>(transfers_.size()));
     transfers_.emplace_back();
     rate_.push_back(kFresh);
-    open_.push_back(0);
+    is_open_.push_back(0);
   }
   const Slot slot = free_.back();
   free_.pop_back();
@@ -45,7 +47,7 @@ void FairShares::start(double now,
     touch(link);
     SharedLink& shared = links_[index(link)];
     shared.members.push_back(slot);
-    changed_ = std::min(changed_, shared.bandwidth / ++shared.load);
+    lowest_change_ = std::min(lowest_change_, shared.bandwidth / ++shared.load);
   }
   now_ = now;
 }
@@ -69,11 +71,10 @@ double FairShares::next_end() {
 void FairShares::advance(double now) {
   if (next_end() > now + kTogether) return;
   now_ = now;
-  const std::size_t before = ended_.size();
   for (const End* end = first_end(); end != nullptr && end->time <= now + kTogether;
        end = first_end()) {
     const Slot slot = end->slot;
-    changed_ = std::min(changed_, rate_[slot]);
+    lowest_change_ = std::min(lowest_change_, rate_[slot]);
     rate_[slot] = kEnded;
     transfers_[slot].end = kNever;
     for (const LinkId link : transfers_[slot].path) {
@@ -82,28 +83,28 @@ void FairShares::advance(double now) {
     }
     ended_.push_back(slot);
   }
-  for (std::size_t i = before; i < ended_.size(); ++i)
-    transfers_[ended_[i]].told->arrived(transfers_[ended_[i]].number);
+  for (const Slot slot : ended_) transfers_[slot].told->arrived(transfers_[slot].number);
 }
 
 // Opens what can change, link by link and from there on, and fills the links anew with it.
 void FairShares::find_rates() {
   forget_old_ends();
-  const double level = changed_ * (1 - kOneLevel);
-  for (std::size_t i = 0; i < touched_.size(); ++i) open_link(links_[touched_[i]], level);
+  const double level = lowest_change_ * (1 - kOneLevel);
+  for (std::size_t i = 0; i < touched_.size(); ++i) reopen(links_[touched_[i]], level);
   levels_.clear();
   for (const std::uint32_t link : touched_)
-    if (links_[link].open > 0) levels_.push_back({links_[link].left / links_[link].open, link});
+    if (links_[link].open_members > 0)
+      levels_.push_back({links_[link].rate_left / links_[link].open_members, link});
   std::make_heap(levels_.begin(), levels_.end());
   while (!levels_.empty()) {
     std::pop_heap(levels_.begin(), levels_.end());
     SharedLink& link = links_[levels_.back().link];
-    if (link.open == 0) {
+    if (link.open_members == 0) {
       levels_.pop_back();
       continue;
     }
     // Others have filled since: what they leave to each is more, never less.
-    const double rate = link.left / link.open;
+    const double rate = link.rate_left / link.open_members;
     if (rate > levels_.back().rate * (1 + kSameRate)) {
       levels_.back().rate = rate;
       std::push_heap(levels_.begin(), levels_.end());
@@ -114,14 +115,14 @@ void FairShares::find_rates() {
   }
   for (const std::uint32_t link : touched_) links_[link].touched = false;
   touched_.clear();
-  changed_ = kNever;
+  lowest_change_ = kNever;
   free_.insert(free_.end(), ended_.begin(), ended_.end());  // all their links were looked through
   ended_.clear();
 }
 
 // What the link has left for transfers at `level` and above, and which those are. Their other links
 // are touched.
-void FairShares::open_link(SharedLink& link, double level) {
+void FairShares::reopen(SharedLink& link, double level) {
   double left = link.bandwidth;
   std::uint32_t open = 0;
   std::size_t kept = 0;
@@ -134,21 +135,21 @@ void FairShares::open_link(SharedLink& link, double level) {
       continue;
     }
     ++open;
-    if (std::exchange(open_[slot], 1) != 0) continue;
+    if (std::exchange(is_open_[slot], 1) != 0) continue;
     for (const LinkId other : transfers_[slot].path) touch(other);
   }
   link.members.resize(kept);
-  link.left = left;
-  link.open = open;
+  link.rate_left = left;
+  link.open_members = open;
 }
 
 void FairShares::fill(SharedLink& link, double rate) {
   for (const Slot slot : link.members) {
-    if (std::exchange(open_[slot], 0) == 0) continue;
+    if (std::exchange(is_open_[slot], 0) == 0) continue;
     set_rate(slot, rate);
     for (const LinkId other : transfers_[slot].path) {
-      links_[index(other)].left -= rate_[slot];
-      --links_[index(other)].open;
+      links_[index(other)].rate_left -= rate_[slot];
+      --links_[index(other)].open_members;
     }
   }
 }
@@ -164,9 +165,9 @@ void FairShares::set_rate(Slot slot, double rate) {
   const double before = rate_[slot];
   if (std::abs(rate - before) <= kSameRate * before) return;
   Transfer& transfer = transfers_[slot];
-  transfer.left = std::max(0.0, transfer.left - before * (now_ - transfer.since));
+  transfer.bytes_left = std::max(0.0, transfer.bytes_left - before * (now_ - transfer.since));
   transfer.since = now_;
-  transfer.end = now_ + transfer.left / rate;
+  transfer.end = now_ + transfer.bytes_left / rate;
   rate_[slot] = rate;
   ends_.push_back({transfer.end, slot});
   std::push_heap(ends_.begin(), ends_.end());

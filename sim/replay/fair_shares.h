@@ -30,8 +30,8 @@ class FairShares {
 
   explicit FairShares(const std::vector<double>& bandwidth);  // B/s, by link
 
-  // `bytes`, as if at the links' full rate, begin to move at `now`, s. The path, of one link at
-  // least and none of them twice, and `end` must live until the transfer has arrived.
+  // `bytes`, over the reached share of the line rate, begin to move at `now`, s. The path, of one
+  // link at least and none of them twice, and `end` must live until the transfer has arrived.
   void start(double now,
              std::span<const LinkId> path,
              double bytes,
@@ -45,16 +45,16 @@ class FairShares {
   using Slot = std::uint32_t;  // of a transfer
   struct Transfer {
     std::span<const LinkId> path;
-    double left = 0;   // bytes at `since`
-    double since = 0;  // s
-    double end = 0;    // s
+    double bytes_left = 0;  // at `since`
+    double since = 0;       // s
+    double end = 0;         // s
     TransferEnd* told = nullptr;
     std::uint32_t number = 0;
   };
   struct SharedLink {
-    double bandwidth = 0, left = 0;  // B/s; left: while rates are being found
-    std::uint32_t open = 0;          // transfers whose rate is being found
-    std::uint32_t load = 0;          // transfers on their way
+    double bandwidth = 0, rate_left = 0;  // B/s; the latter while rates are being found
+    std::uint32_t open_members = 0;       // whose rate is being found
+    std::uint32_t load = 0;               // transfers on their way
     bool touched = false;
     std::vector<Slot> members;  // and those that ended since rates were found
   };
@@ -73,7 +73,7 @@ class FairShares {
   const End* first_end();
   void touch(LinkId link);
   void find_rates();
-  void open_link(SharedLink& link, double level);
+  void reopen(SharedLink& link, double level);
   void fill(SharedLink& link, double rate);
   void set_rate(Slot slot, double rate);
   void forget_old_ends();
@@ -82,12 +82,12 @@ class FairShares {
   // By slot, apart because whole links are looked through for them: B/s, kFresh before the first
   // and kEnded; whether the rate is being found.
   std::vector<double> rate_;
-  std::vector<char> open_;
+  std::vector<char> is_open_;
   std::vector<Slot> free_, ended_;  // ended: no link forgot them yet
   std::vector<SharedLink> links_;
   std::vector<std::uint32_t> touched_;  // links whose transfers' rates are to be found
-  double changed_ = kNever;             // B/s: the lowest rate of what ended or started
-  double now_ = 0;                      // s: of the last start or advance
+  double lowest_change_ = kNever;       // B/s: no rate below it can have changed
+  double now_ = 0;                      // s: of the last start or end
   std::vector<Level> levels_;           // a heap, the lowest first
   std::vector<End> ends_;               // a heap, the earliest first; some out of date
 };

@@ -43,11 +43,11 @@ class FlowArrivals : public Arrivals {
 
 FlowArrivals::FlowArrivals(StepRun& step, bool merged)
     : run(step), groupings(step.groupings.size()), awaited(step.ranks()) {
+  std::vector<FlowTable> tables = FlowTable::of_step(run.graph, run.fabric, merged);
   for (std::size_t task = 0; task < run.graph.tasks.size(); ++task) {
     if (run.graph.tasks[task].exchange < 0) continue;
     const Turn& turn = run.turns[task];
-    groupings[turn.grouping].turns.emplace_back(
-        *this, turn, FlowTable(run.exchange(turn), run.fabric, run.ranks(), merged));
+    groupings[turn.grouping].turns.emplace_back(*this, turn, std::move(tables[turn.exchange]));
   }
   for (Grouping& grouping : groupings) {
     for (std::size_t turn = 0; turn < std::min<std::size_t>(2, grouping.turns.size()); ++turn)
@@ -58,7 +58,7 @@ FlowArrivals::FlowArrivals(StepRun& step, bool merged)
 void FlowArrivals::begin(const Turn& turn, std::size_t rank) {
   ExchangeFlows& flows = groupings[turn.grouping].turns[turn.number];
   for (const auto& transfer : flows.table.from(rank))
-    run.start(flows.table.limits(transfer), transfer.bytes, flows, flows.table.number(transfer));
+    run.start(flows.table.path(transfer), transfer.bytes, flows, flows.table.number(transfer));
 }
 
 double FlowArrivals::await(const Turn& turn, std::size_t rank, double /*ready*/) {
@@ -79,10 +79,8 @@ void ExchangeFlows::arrived(std::uint32_t number) {
   const FlowTable::Transfer& transfer = table.transfers()[number];
   for (const LinkId link : table.path(transfer)) run.drained(turn.exchange, link, run.now());
   auto& missing = all.groupings[turn.grouping].missing[turn.number % 2];
-  for (const Rank destination : table.destinations(transfer)) {
-    const std::size_t rank = index(destination);
-    if (--missing[rank] == 0 && all.awaited[rank] == this) run.awake[rank]->release();
-  }
+  const std::size_t rank = index(transfer.to);
+  if (--missing[rank] == 0 && all.awaited[rank] == this) run.awake[rank]->release();
 }
 
 }  // namespace

@@ -71,6 +71,7 @@ Replay::Replay(const StepGraph& graph, const Cluster& cluster, const ReplayOptio
 
 std::unique_ptr<Arrivals> Replay::make_arrivals() {
   if (options_.fidelity == Fidelity::bound) return told_arrivals(run_);
+  run_.timeline.drained.resize(run_.graph.exchanges.size() * run_.timeline.links);
   if (options_.fidelity != Fidelity::links)
     return flow_arrivals(run_, options_.fidelity == Fidelity::paths);
   const FabricPaths& paths =
@@ -86,7 +87,7 @@ Timeline Replay::run() {
   int count = static_cast<int>(arguments.size());
   s4u::Engine engine(&count, arguments.data());
   run_.origin = s4u::Engine::get_clock();
-  engine.add_model(std::make_shared<engine::LinkModel>(run_.shares));
+  engine.add_model(std::make_shared<engine::LinkModel>(run_.transfers));
   const std::vector<s4u::Host*> hosts = engine::add_hosts(engine, run_.ranks());
   for (const GroupedRanks& grouping : run_.groupings) {
     all_started_.emplace_back();
@@ -187,7 +188,7 @@ const std::vector<std::string>& fidelity_names() {
 StepRun::StepRun(const StepGraph& step, const Cluster& cluster)
     : graph(step),
       fabric(cluster.fabric),
-      shares(bandwidths(cluster.fabric)),
+      transfers(bandwidths(cluster.fabric)),
       turns(step.tasks.size()) {
   timeline.ranks = step.ranks;
   timeline.links = fabric.links.size();
@@ -213,7 +214,6 @@ StepRun::StepRun(const StepGraph& step, const Cluster& cluster)
 }
 
 void StepRun::drained(std::size_t exchange, LinkId link, double time) {
-  if (timeline.drained.empty()) timeline.drained.resize(graph.exchanges.size() * timeline.links);
   Seconds& latest = timeline.drained[exchange * timeline.links + index(link)];
   latest = std::max(latest, Seconds(time));
 }

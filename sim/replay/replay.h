@@ -48,7 +48,7 @@ struct Timeline {
   }
   // `busy`: busy_time of the exchange on the link, more than zero.
   Seconds drained_at(std::size_t exchange, LinkId link, Seconds busy) const {
-    return drained.empty() ? begun[exchange] + busy : drained[exchange * links + index(link)];
+    return begun.empty() ? drained[exchange * links + index(link)] : begun[exchange] + busy;
   }
 
  private:

@@ -10,7 +10,7 @@
 namespace moesim {
 namespace {
 
-// Flows of one exchange. With `paths` 4,000 take 30 ms and 8,000 some 0.1 s (bench/replay.cpp).
+// Flows of one exchange: 4,000 take 30 ms, 9,000 some 0.1 s (bench/replay.cpp, 64 and 96 ranks).
 constexpr std::size_t kFlowsOfAll = 2048;  // up to so many, every exchange may take them
 constexpr std::size_t kFewFlows = 4096;    // up to so many, exchanges of two layers are sampled
 constexpr std::size_t kMostFlows = 8192;   // up to so many, those of one
@@ -68,6 +68,12 @@ std::string unsampled(Fidelity coarse, const std::string& who_has) {
       to_text(coarse), who_has, kMostRanks, kMostFlows);
 }
 
+// As the step would have been built for the coarse fidelity.
+StepGraph without_flows(StepGraph graph) {
+  for (Exchange& exchange : graph.exchanges) exchange.flows.clear();
+  return graph;
+}
+
 void sample_exchanges(const StepGraph& graph,
                       const std::vector<const Task*>& tasks,
                       const Cluster& cluster,
@@ -105,7 +111,7 @@ ChosenFidelity choose_fidelity(const StepInputs& inputs, const Batch& first, Fid
   const std::size_t flows = most_flows(graph, tasks);
   if (flows > kMostFlows) {
     used.words = unsampled(coarse, fmt::format("an exchange has {}", flows));
-    return {coarse, std::move(graph)};
+    return {coarse, without_flows(std::move(graph))};
   }
   sample_exchanges(graph, tasks, inputs.cluster, coarse, used);
   const bool within = std::abs(used.error) <= kStatedError;
@@ -120,7 +126,7 @@ ChosenFidelity choose_fidelity(const StepInputs& inputs, const Batch& first, Fid
                                     "exchange, so times of exchanges may be off by that much",
                                     flows));
   if (finer) return {Fidelity::paths, {}};  // whose flows every exchange must keep
-  return {coarse, std::move(graph)};
+  return {coarse, without_flows(std::move(graph))};
 }
 
 }  // namespace moesim

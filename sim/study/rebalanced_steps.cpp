@@ -40,8 +40,11 @@ class RebalancedSteps {
   }
   StepInputs inputs(const ShardingPlan& plan, const Migration* migration) const {
     const StepInputs now = work_.start.inputs();
-    return {now.model,   now.cluster, plan,  now.trace,       now.costs,       false,
-            now.threads, now.paths,   false, now.flows_every, now.count_reach, migration};
+    return {now.model,       now.cluster,     plan,
+            now.trace,       now.costs,       now.keep_flows,
+            now.threads,     now.paths,       now.keep_shares,
+            now.flows_every, now.count_reach, migration,
+            now.expert_bytes};
   }
   double step_time(const ShardingPlan& plan, const Batch& batch, const Migration* migration) const {
     return replay_step(inputs(plan, migration), batch, work_.fidelity).timeline.makespan.count();

@@ -11,7 +11,6 @@
 #include <array>
 #include <cerrno>
 #include <nlohmann/json.hpp>
-#include <string_view>
 #include <utility>
 
 #include "sim/core/error.h"
@@ -22,16 +21,21 @@ namespace {
 
 // Ours, with memory in huge pages where the system has some: a step touches most of what it has
 // once, and touching 4 KiB at a time took a quarter of its time. Only glibc's environment turns
-// them on; what the user has set there holds.
+// them on; what the user says there of huge pages holds.
 std::vector<std::string> worker_environment() {
-  const std::string_view tunables = "GLIBC_TUNABLES=";
+  const std::string variable = "GLIBC_TUNABLES=", tunable = "glibc.malloc.hugetlb=";
   std::vector<std::string> all;
-  std::string ours = std::string(tunables) + "glibc.malloc.hugetlb=1";
-  for (char** variable = environ; *variable != nullptr; ++variable) {
-    all.emplace_back(*variable);
-    if (all.back().rfind(tunables, 0) == 0) ours.clear();
+  std::string tunables = variable + tunable + "1";
+  for (char** one = environ; *one != nullptr; ++one) {
+    const std::string text = *one;
+    if (text.rfind(variable, 0) != 0)
+      all.push_back(text);
+    else if (text.find(tunable) != std::string::npos)
+      tunables = text;
+    else
+      tunables += ":" + text.substr(variable.size());
   }
-  if (!ours.empty()) all.push_back(std::move(ours));
+  all.push_back(tunables);
   return all;
 }
 

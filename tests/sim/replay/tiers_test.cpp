@@ -166,6 +166,32 @@ TEST_CASE("paths takes as long as every flow, on oversubscribed and hashed fabri
   }
 }
 
+// Each leaf has two nodes of one GPU and one uplink of a NIC's bandwidth. Ranks 0 to 2 and 3 to 5
+// exchange apart, and neither exchange could fill the uplink of ranks 2 and 3 alone.
+TEST_CASE("exchanges that overlap share links that each alone could not fill") {
+  TopologyOptions options;
+  options.nodes = 6;
+  options.gpus_per_node = 1;
+  options.nvlink = BytesPerSecond(400e9);
+  options.nic = BytesPerSecond(50e9);
+  options.nodes_per_leaf = 2;
+  options.oversubscription = 2;
+  const Cluster cluster = cluster_of("rail_optimized", options);
+  StepGraph graph;
+  graph.ranks = 6;
+  for (const auto& [from, to, first] : {std::tuple{2, 0, 0}, std::tuple{3, 4, 3}}) {
+    const std::vector<Flow> flows{flow_of(from, to, 100e6)};
+    Exchange exchange = exchange_of(flows, cluster);
+    exchange.group_ranks = 3;
+    exchange.among = {first, first + 3};
+    add_exchange(graph, TaskKind::dispatch, with_shares(exchange, cluster.fabric));
+  }
+  for (const Fidelity fidelity : {Fidelity::links, Fidelity::paths, Fidelity::flows}) {
+    CAPTURE(to_text(fidelity));
+    CHECK(replay(graph, cluster, fidelity).makespan.count() == exactly(4e-3));
+  }
+}
+
 TEST_CASE("steps of several EP and tensor-parallel groups keep every law with links and paths") {
   for (const auto& sizes : {std::pair{8, 2}, std::pair{2, 4}, std::pair{16, 8}}) {
     CAPTURE(sizes.first);

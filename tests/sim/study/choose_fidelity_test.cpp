@@ -85,4 +85,38 @@ TEST_CASE("without a sample auto says that ranks or flows are too many") {
   CHECK_FALSE(chosen.first);
   CHECK(used.sampled == 0);
   CHECK(used.words.find("1024 ranks have too many flows") != std::string::npos);
+
+  const Chosen many{StepWorld(
+      StepCase{.nodes = 16, .layers = 1, .redundant = 96, .expert_parallel = 128, .tokens = 64})};
+  CHECK(many.used.sampled == 0);
+  CAPTURE(many.used.words);
+  CHECK(many.used.words.find("an exchange has 1") != std::string::npos);
+  CHECK(many.used.words.find("too many flows") != std::string::npos);
+  CHECK(many.fidelity.first);
+}
+
+TEST_CASE("one layer is sampled where an exchange has many flows") {
+  const Chosen chosen{StepWorld(
+      StepCase{.nodes = 10, .layers = 2, .redundant = 48, .expert_parallel = 80, .tokens = 64})};
+  CAPTURE(chosen.used.words);
+  CHECK(chosen.used.sampled == 2);
+}
+
+TEST_CASE("a step that choosing built counts as any other, and paths go with the last") {
+  Chosen built{StepWorld(StepCase{})};
+  built.batches.push_back(built.world.batch);
+  const auto metrics_of = [&](std::optional<StepGraph> first) {
+    PoolState state({built.world.cluster, built.world.plan}, built.source, 0);
+    Measurement measurement(built.world.cluster, built.world.model, state.pool.plan);
+    PointResult result;
+    replay_steps(state, {Fidelity::bound, std::move(first)}, measurement, result);
+    CHECK(state.paths == nullptr);
+    measurement.fill(result);
+    return result;
+  };
+  const PointResult with = metrics_of(built.fidelity.first), without = metrics_of({});
+  REQUIRE(with.metrics.size() == without.metrics.size());
+  for (std::size_t i = 0; i < with.metrics.size(); ++i)
+    CHECK(with.metrics[i].metric.value == doctest::Approx(without.metrics[i].metric.value));
+  CHECK(with.checks.size() == without.checks.size());
 }
