@@ -141,7 +141,7 @@ void build_fabric(benchmark::State& state) {
   for (auto _ : state)
     benchmark::DoNotOptimize(rails_of(static_cast<int>(state.range(0)) / 8, 8).fabric.ranks);
 }
-BENCHMARK(build_fabric)->Arg(1024)->Unit(benchmark::kMillisecond);
+BENCHMARK(build_fabric)->Arg(1024)->Arg(16384)->Unit(benchmark::kMillisecond);
 
 void bisection(benchmark::State& state) {
   const Cluster cluster = rails_of(static_cast<int>(state.range(0)) / 8, 8);
