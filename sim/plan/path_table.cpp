@@ -52,6 +52,7 @@ class MetBlocks {
 }  // namespace
 
 void PathTable::fill(std::size_t ranks, bool narrow, std::size_t threads, const TileOf& tile_of) {
+  ranks_ = ranks;
   blocks_of_row_ = (ranks + kBlock - 1) / kBlock;
   from_.resize(ranks * blocks_of_row_);
   into_.resize(ranks * blocks_of_row_);
@@ -59,20 +60,14 @@ void PathTable::fill(std::size_t ranks, bool narrow, std::size_t threads, const 
   std::vector<std::size_t> thread_of(blocks_of_row_);  // by column of tiles
   std::atomic<std::size_t> next{0};
   on_threads(threads, [&](std::size_t thread) {
+    const auto number_of = [&](const Block& block) { return met[thread].number_of(block); };
     const auto tile = std::make_unique<Tile>();
     for (std::size_t column; (column = next.fetch_add(1)) < blocks_of_row_;) {
       thread_of[column] = thread;
       for (std::size_t row = 0; row < blocks_of_row_; ++row) {
         *tile = {};
         tile_of(row * kBlock, column * kBlock, *tile);
-        for (std::size_t i = 0; i < std::min(kBlock, ranks - row * kBlock); ++i)
-          from_[(row * kBlock + i) * blocks_of_row_ + column] = met[thread].number_of((*tile)[i]);
-        for (std::size_t i = 0; i < std::min(kBlock, ranks - column * kBlock); ++i) {
-          Block turned;
-          for (std::size_t source = 0; source < kBlock; ++source)
-            turned[source] = (*tile)[source][i];
-          into_[(column * kBlock + i) * blocks_of_row_ + row] = met[thread].number_of(turned);
-        }
+        set_blocks(row, column, *tile, number_of);
       }
     }
   });
@@ -81,21 +76,40 @@ void PathTable::fill(std::size_t ranks, bool narrow, std::size_t threads, const 
   for (const MetBlocks& of_thread : met) {
     first.push_back(count);
     count += static_cast<std::uint32_t>(of_thread.all().size());
-    for (const Block& block : of_thread.all()) {
-      for (const PathHalves& path : block) {
-        if (narrow) {
-          narrow_.push_back(static_cast<std::uint8_t>(path.leaving));
-          narrow_.push_back(static_cast<std::uint8_t>(path.entering));
-        } else {
-          wide_.insert(wide_.end(), {path.leaving, path.entering});
-        }
-      }
-    }
+    keep(of_thread.all(), narrow);
   }
   for (std::size_t rank = 0; rank < ranks; ++rank) {
     for (std::size_t block = 0; block < blocks_of_row_; ++block) {
       from_[rank * blocks_of_row_ + block] += first[thread_of[block]];
       into_[rank * blocks_of_row_ + block] += first[thread_of[rank / kBlock]];
+    }
+  }
+}
+
+// Of the tile's sources and destinations.
+template <class NumberOf>
+void PathTable::set_blocks(std::size_t row,
+                           std::size_t column,
+                           const Tile& tile,
+                           const NumberOf& number_of) {
+  for (std::size_t i = 0; i < std::min(kBlock, ranks_ - row * kBlock); ++i)
+    from_[(row * kBlock + i) * blocks_of_row_ + column] = number_of(tile[i]);
+  for (std::size_t i = 0; i < std::min(kBlock, ranks_ - column * kBlock); ++i) {
+    Block turned;
+    for (std::size_t source = 0; source < kBlock; ++source) turned[source] = tile[source][i];
+    into_[(column * kBlock + i) * blocks_of_row_ + row] = number_of(turned);
+  }
+}
+
+void PathTable::keep(const std::vector<Block>& blocks, bool narrow) {
+  for (const Block& block : blocks) {
+    for (const PathHalves& path : block) {
+      if (narrow) {
+        narrow_.push_back(static_cast<std::uint8_t>(path.leaving));
+        narrow_.push_back(static_cast<std::uint8_t>(path.entering));
+      } else {
+        wide_.insert(wide_.end(), {path.leaving, path.entering});
+      }
     }
   }
 }

@@ -50,12 +50,15 @@ class PathTable {
   Row into(std::size_t destination) const { return row(into_, destination); }
 
  private:
+  template <class NumberOf>
+  void set_blocks(std::size_t row, std::size_t column, const Tile& tile, const NumberOf& number_of);
+  void keep(const std::vector<Block>& blocks, bool narrow);
   Row row(const std::vector<std::uint32_t>& blocks, std::size_t rank) const {
     return {blocks.data() + rank * blocks_of_row_, narrow_.data(),
             wide_.empty() ? nullptr : wide_.data()};
   }
 
-  std::size_t blocks_of_row_ = 0;
+  std::size_t ranks_ = 0, blocks_of_row_ = 0;
   std::vector<std::uint32_t> from_, into_;  // [rank][block of the row]: number of a block
   // [block][path][leaving, entering]; one of the two is empty.
   std::vector<std::uint8_t> narrow_;

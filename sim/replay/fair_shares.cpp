@@ -65,7 +65,8 @@ const FairShares::End* FairShares::first_end() {
 double FairShares::next_end() {
   if (!touched_.empty()) find_rates();
   const End* const first = first_end();
-  return first == nullptr ? kNever : first->time;
+  if (first == nullptr) return kNever;
+  return first->time;
 }
 
 void FairShares::advance(double now) {
@@ -90,7 +91,8 @@ void FairShares::advance(double now) {
 void FairShares::find_rates() {
   forget_old_ends();
   const double level = lowest_change_ * (1 - kOneLevel);
-  for (std::size_t i = 0; i < touched_.size(); ++i) reopen(links_[touched_[i]], level);
+  std::size_t next = 0;  // more are touched on the way
+  while (next < touched_.size()) reopen(links_[touched_[next++]], level);
   levels_.clear();
   for (const std::uint32_t link : touched_)
     if (links_[link].open_members > 0)

@@ -68,7 +68,8 @@ std::vector<double> shared_ends(const Case& all) {
   });
   std::size_t next = 0;
   while (true) {
-    const double start = next < order.size() ? all.sent[order[next]].start : FairShares::kNever;
+    double start = FairShares::kNever;
+    if (next < order.size()) start = all.sent[order[next]].start;
     ends.now = std::min(start, shares.next_end());
     if (ends.now == FairShares::kNever) break;
     shares.advance(ends.now);
