@@ -1,5 +1,6 @@
 // The worker's side: one forked process a point.
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -52,12 +53,21 @@ PointWork read_work(const std::string& line) {
   return work;
 }
 
+// Of this process, from now on. Memory comes in huge pages only where the environment asks for them
+// too (worker_pool.cpp). What cannot be set stays as it is: it is a matter of speed.
+void huge_pages(bool on) { ::prctl(PR_SET_THP_DISABLE, on ? 0 : 1, 0, 0, 0); }
+
+// With fewer ranks a point costs less than the huge pages that it would begin.
+constexpr int kRanksForHugePages = 128;
+
 void run_work(const StudyReader& study, const PointWork& work, int threads) {
   if (work.point >= study.size()) {
     throw InputError("point " + std::to_string(work.point) + ": the study has " +
                      std::to_string(study.size()) + " points, counted from 0");
   }
-  const PointResult result = run_point(study.point(work.point), work.trace, threads, work.beside);
+  const StudyPoint point = study.point(work.point);
+  huge_pages(point.scenario.plan.parallelism.ranks >= kRanksForHugePages);
+  const PointResult result = run_point(point, work.trace, threads, work.beside);
   if (std::filesystem::path(work.file).stem() != result.key)
     throw InputError("the scenario, or a file it names, has changed while the study ran");
   if (!result.windows.empty())  // times of this machine stay out of results
@@ -72,6 +82,7 @@ void serve_points(const std::string& scenario,
                   const std::vector<std::string>& overrides,
                   int threads,
                   int channel) {
+  huge_pages(false);  // what processes share would be copied by the huge page
   const StudyReader study(scenario, overrides, Outside::allowed);  // run has checked it
   // Once here, not again in every process; all threads have ended when a point's is forked.
   std::future<void> hashed = std::async(std::launch::async, [] { program_hash(); });
