@@ -19,9 +19,10 @@
 namespace moesim {
 namespace {
 
-// Ours, with memory in huge pages where the system has some: a step touches most of what it has
-// once, and touching 4 KiB at a time took a quarter of its time. Only glibc's environment turns
-// them on; what the user says there of huge pages holds.
+// Ours, and memory in huge pages where the system has some: a large step touches most of what it
+// has once, and touching 4 KiB at a time took a quarter of its time. Only glibc's environment turns
+// them on; what the user says there of huge pages holds. Small points do without
+// (serve_points.cpp).
 std::vector<std::string> worker_environment() {
   const std::string variable = "GLIBC_TUNABLES=", tunable = "glibc.malloc.hugetlb=";
   std::vector<std::string> all;

@@ -169,11 +169,7 @@ TEST_CASE("paths takes as long as every flow, on oversubscribed and hashed fabri
 // Each leaf has two nodes of one GPU and one uplink of a NIC's bandwidth. Ranks 0 to 2 and 3 to 5
 // exchange apart, and neither exchange could fill the uplink of ranks 2 and 3 alone.
 TEST_CASE("exchanges that overlap share links that each alone could not fill") {
-  TopologyOptions options;
-  options.nodes = 6;
-  options.gpus_per_node = 1;
-  options.nvlink = BytesPerSecond(400e9);
-  options.nic = BytesPerSecond(50e9);
+  TopologyOptions options = options_of(6, 1);
   options.nodes_per_leaf = 2;
   options.oversubscription = 2;
   const Cluster cluster = cluster_of("rail_optimized", options);
